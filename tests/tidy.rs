@@ -2,7 +2,7 @@
 //!
 //! A rule is a function from one file to the lines it refuses. Comments, strings and character literals are blanked
 //! before a rule reads code, so prose may say what code may not. The last tests feed each rule a line it must refuse:
-//! a check that cannot fail checks nothing. What follows `mod tests` is exempt from layers, floats and length.
+//! a check that cannot fail checks nothing. What stands in a `#[cfg(test)]` module may break layers, floats and length.
 
 #[path = "tidy/grammar.rs"]
 mod grammar;
@@ -147,12 +147,17 @@ fn file_length(source: &Source) -> Vec<Refused> {
 
 /// Code behind the tests would escape the rules that read only what stands before them.
 fn tests_last(source: &Source) -> Vec<Refused> {
-    let tests = &source.code[source.body().len()..];
-    let Some(open) = tests.find("mod tests") else { return vec![] };
-    let end = open + item_len(&tests[open..]);
-    let rest = &tests[end..];
-    let Some(more) = rest.find(|c: char| !c.is_whitespace()) else { return vec![] };
-    vec![(line_of(&source.code, source.body().len() + end + more), "code below `mod tests`".into())]
+    let mut at = body_len(&source.code);
+    while at < source.code.len() {
+        at += source.code[at..].find("mod ").unwrap_or_default();
+        at += item_len(&source.code[at..]);
+        let more = body_len(&source.code[at..]);
+        if let Some(code) = source.code[at..at + more].find(|c: char| !c.is_whitespace()) {
+            return vec![(line_of(&source.code, at + code), "code below the tests".into())];
+        }
+        at += more;
+    }
+    vec![]
 }
 
 fn layers(source: &Source) -> Vec<Refused> {
@@ -278,24 +283,10 @@ impl Source {
         self.path.starts_with(folder)
     }
 
-    /// The code before the attributes of `mod tests`; nothing at all of a file that holds only tests.
+    /// The code before the tests; nothing at all of a file that holds only tests.
     fn body(&self) -> &str {
-        if self.path.ends_with("/tests.rs") && self.is_in("src/") {
-            return "";
-        }
-        let mut start = 0;
-        let mut attributes = None;
-        for line in self.code.split_inclusive('\n') {
-            if line.starts_with("#[") {
-                attributes.get_or_insert(start);
-            } else if line.starts_with("mod tests") {
-                return &self.code[..attributes.unwrap_or(start)];
-            } else if !line.trim().is_empty() {
-                attributes = None;
-            }
-            start += line.len();
-        }
-        &self.code
+        let only_tests = self.is_in("src/") && self.path.ends_with("/tests.rs");
+        if only_tests { "" } else { &self.code[..body_len(&self.code)] }
     }
 
     /// The top module a layer rule applies to: not the crate root, and not the manual, which is prose.
@@ -317,6 +308,23 @@ impl Source {
         }
         Some(rest)
     }
+}
+
+/// The length of `code` before the attributes of its first module for tests.
+fn body_len(code: &str) -> usize {
+    let (mut at, mut attributes, mut for_tests) = (0, None, false);
+    for line in code.split_inclusive('\n') {
+        if line.starts_with("#[") {
+            attributes.get_or_insert(at);
+            for_tests |= line.contains("cfg(test)") || line.contains("cfg(all(test,");
+        } else if for_tests && line.contains("mod ") && line.contains('{') {
+            return attributes.unwrap_or(at);
+        } else if !line.trim().is_empty() {
+            (attributes, for_tests) = (None, false);
+        }
+        at += line.len();
+    }
+    code.len()
 }
 
 fn floor_of(module: &str) -> Option<usize> {
@@ -382,6 +390,7 @@ fn bad_files() -> Vec<(Rule, &'static str, String, usize)> {
         (function_length, "src/a.rs", long_function, 4),
         (file_length, "src/a.rs", "\n".repeat(401) + tests, 401),
         (file_length, "tests/a.rs", "\n".repeat(501), 501),
+        (tests_last, "src/a.rs", tests.repeat(2) + "fn b() {}", 9),
         (tests_last, "src/a.rs", format!("fn a() {{}}\n{tests}\nfn b() {{}}\n"), 7),
         (layers, "src/tcp/conn.rs", "use crate::wire::Flow;\nuse crate::stack::Stack;".into(), 2),
         (layers, "src/tcp/conn.rs", "use super::{conn, super::net};".replace("super::{", "super::super::{"), 1),
@@ -439,7 +448,7 @@ fn f<'a>(thread: &'a Thread, unsafe_looking: u8) -> &'static str {
 #[test]
 fn tests_at_the_end_are_exempt_from_layers_and_length() {
     let tests = format!("#[cfg(test)]\nmod tests {{\n    use crate::stack::Stack;\n{}}}\n", "    // 1.5\n".repeat(500));
-    let source = Source::new("src/time.rs", &format!("//! Doc.\n{tests}"));
+    let source = Source::new("src/time.rs", &format!("//! Doc.\n{tests}\n{tests}"));
     for rule in [layers, floats, file_length, tests_last] {
         assert_eq!(rule(&source), []);
     }
