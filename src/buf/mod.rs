@@ -2,15 +2,15 @@
 //!
 //! A connection ([`crate::tcp::Conn`]) holds no buffer. Every call that may move bytes takes `&mut impl Buffers`:
 //!
-//! - [`chain`] (feature `alloc`): queues of [`bytes::Bytes`], which hand received frames to the application uncopied.
+//! - `chain` (feature `alloc`): queues of [`bytes::Bytes`], which hand received frames to the application uncopied.
 //! - [`ring`]: rings over slices the caller owns, for one connection without an allocator.
 //!
 //! Beside the bytes a [`SendBuffer`] keeps a record of each segment in flight, because recovery works on segments, not
 //! on bytes (a retransmission resends the first unacknowledged *segment*).
 
 mod assembler;
-#[cfg(feature = "alloc")]
-pub mod chain;
+#[cfg(test)]
+mod model;
 pub mod ring;
 
 use crate::seq::SeqNum;
@@ -32,6 +32,9 @@ pub struct Sent {
 }
 
 impl Sent {
+    /// No segment: fills the array that a [`ring::Ring`] borrows for its records.
+    pub const EMPTY: Self = Self { seq: SeqNum::new(0), len: 0, sent_at: Instant::ORIGIN, marks: Marks::NONE };
+
     /// One past the last sequence number.
     pub fn end(&self) -> SeqNum {
         self.seq + self.len
