@@ -2,15 +2,19 @@
 //!
 //! A connection ([`crate::tcp::Conn`]) holds no buffer. Every call that may move bytes takes `&mut impl Buffers`:
 //!
-//! - `chain` (feature `alloc`): queues of [`bytes::Bytes`], which hand received frames to the application uncopied.
+//! - [`chain`] (feature `alloc`): queues of [`bytes::Bytes`], which hand received frames to the application uncopied.
 //! - [`ring`]: rings over slices the caller owns, for one connection without an allocator.
 //!
 //! Beside the bytes a [`SendBuffer`] keeps a record of each segment in flight, because recovery works on segments, not
 //! on bytes (a retransmission resends the first unacknowledged *segment*).
 
 mod assembler;
+#[cfg(feature = "alloc")]
+pub mod chain;
 #[cfg(test)]
 mod model;
+#[cfg(feature = "alloc")]
+mod queue;
 pub mod ring;
 
 use crate::seq::SeqNum;
