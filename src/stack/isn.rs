@@ -5,7 +5,7 @@
 //! numbers, and TIME-WAIT can tell old segments from a new SYN.
 //!
 //! Follows Linux's `net/core/secure_seq.c`: `secure_tcp_seq` with its clock of 64 ns ticks (RFC 9293 3.4.1 [MUST-8] has
-//! 4 us; a 64 ns clock goes round in 4.6 minutes, still above the segment lifetime), `secure_tcp_ts_off` for the offset.
+//! 4 us; a 64 ns clock goes round in 4.6 minutes, still above the segment lifetime) and `secure_tcp_ts_off`.
 //! SipHash-1-3 stands where Linux has SipHash-2-4: the secret is never shown, and 32 bits of each hash are.
 
 use crate::seq::SeqNum;
