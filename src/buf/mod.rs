@@ -11,6 +11,10 @@
 mod assembler;
 #[cfg(feature = "alloc")]
 pub mod chain;
+#[cfg(test)]
+mod model;
+#[cfg(feature = "alloc")]
+mod queue;
 pub mod ring;
 
 use crate::seq::SeqNum;
@@ -32,6 +36,9 @@ pub struct Sent {
 }
 
 impl Sent {
+    /// No segment: fills the array that a [`ring::Ring`] borrows for its records.
+    pub const EMPTY: Self = Self { seq: SeqNum::new(0), len: 0, sent_at: Instant::ORIGIN, marks: Marks::NONE };
+
     /// One past the last sequence number.
     pub fn end(&self) -> SeqNum {
         self.seq + self.len
