@@ -1,7 +1,7 @@
 //! When is a silent connection still alive, and when is it dead? One file a rule, each a pure function.
 //!
-//! A rule is a small plain struct with one question, `verdict(&self, &Facts, &Params) -> Verdict`, and a few `on_*` notes.
-//! It neither sends nor arms anything: [`crate::tcp`]'s `timers` asks the one rule that owns the connection now and acts.
+//! A rule is a small plain struct with one question, `verdict(&self, &Facts, &Params) -> Verdict`, and a few `on_*`
+//! notes. It neither sends nor arms anything: `tcp::timers` asks the one rule that owns the connection now and acts.
 //! The behaviour is Linux's (6.12 to 6.18); each file names the kernel function it follows.
 //!
 //! | rule | decides when | ends with |
@@ -77,9 +77,10 @@ pub struct Facts {
     pub now: Instant,
     /// When the timer that this rule reads was set to fire.
     pub due: Instant,
-    /// When the give-up clock of this rule started: first SYN, first retransmission or first window probe of the episode.
+    /// When the give-up clock of this rule started: first SYN, first retransmission or first window probe of the
+    /// episode.
     pub since: Option<Instant>,
-    /// Last reception that counts as life: in-order data or an acceptable ACK (`linux-semantics` 0.5).
+    /// Last reception that counts as life: in-order data or an acceptable ACK (Linux `keepalive_time_elapsed`).
     pub heard_at: Instant,
     /// Whether any byte, SYN or FIN is queued or in flight.
     pub outstanding: bool,
@@ -91,4 +92,40 @@ pub struct Facts {
     pub backoff: u8,
     /// The retransmission timeout before backoff.
     pub rto: Duration,
+}
+
+/// What the timelines in the tests of this folder share.
+#[cfg(test)]
+pub(crate) mod testing {
+    use super::{Duration, Facts, Instant};
+
+    /// `millis` milliseconds.
+    pub(crate) const fn ms(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    /// `millis` milliseconds after the origin.
+    pub(crate) const fn at(millis: u64) -> Instant {
+        Instant::from_millis(millis)
+    }
+
+    /// Milliseconds from the origin to `instant`.
+    pub(crate) const fn millis(instant: Instant) -> u64 {
+        instant.as_millis()
+    }
+
+    /// Asked at `now`, just when the timer fires: nothing sent, nothing heard since the origin, RTO 204 ms.
+    pub(crate) const fn facts(now: Instant) -> Facts {
+        Facts {
+            now,
+            due: now,
+            since: None,
+            heard_at: Instant::ORIGIN,
+            outstanding: false,
+            retransmits: 0,
+            probes: 0,
+            backoff: 0,
+            rto: ms(204),
+        }
+    }
 }
