@@ -23,7 +23,7 @@ impl SeqNum {
 
     /// `self < other`, by the shorter way round.
     pub const fn before(self, other: Self) -> bool {
-        (self.0.wrapping_sub(other.0) as i32) < 0
+        self.0.wrapping_sub(other.0).cast_signed() < 0
     }
 
     /// `self > other`, by the shorter way round.

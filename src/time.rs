@@ -1,7 +1,8 @@
 //! Time as the caller tells it: microseconds since an origin of the caller's choosing.
 //!
 //! Nothing in this crate below `net` reads a clock. Every call that can depend on time takes `now`, and every wait is
-//! handed back as an [`Instant`], so that the same code runs under an operating system, on bare metal and in a simulator.
+//! handed back as an [`Instant`], so that the same code runs under an operating system, on bare metal and in a
+//! simulator.
 //!
 //! Instants are 64 bits wide and start above zero: `Option<Instant>` is 8 bytes, and no arithmetic on them wraps for
 //! half a million years. Linux keeps its timers in ticks and its give-up comparisons in milliseconds

@@ -1,11 +1,12 @@
 //! Buffers of queued [`Bytes`], for a stack with a heap: received frames reach the application uncopied.
 //!
 //! They follow the queues of a Linux socket: bytes to send with one record per segment in flight (`sk_write_queue` and
-//! `tcp_rtx_queue`), what is readable (`tcp_queue_rcv`), and what arrived out of order (`tcp_data_queue_ofo`). As there,
-//! memory is accounted by what a kept frame really occupies (`truesize`), not by the payload that is wanted of it.
+//! `tcp_rtx_queue`), what is readable (`tcp_queue_rcv`), and what arrived out of order (`tcp_data_queue_ofo`). As
+//! there, memory is accounted by what a kept frame really occupies (`truesize`), not by the payload that is wanted of
+//! it.
 //!
-//! [`Streams`] exists in a box only while [`Streams::is_idle`] is false; the stack that owns the box also owns the memory
-//! budget, and asks [`Streams::charged`] for it.
+//! [`Streams`] exists in a box only while [`Streams::is_idle`] is false; the stack that owns the box also owns the
+//! memory budget, and asks [`Streams::charged`] for it.
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
@@ -94,8 +95,8 @@ impl Streams {
         self.receive_capacity
     }
 
-    /// Sets [`Streams::receive_capacity`] to `bytes`, at most [`RECEIVE_CAPACITY_MAX`]. What is kept already stays, even
-    /// if it is more.
+    /// Sets [`Streams::receive_capacity`] to `bytes`, at most [`RECEIVE_CAPACITY_MAX`]. What is kept already stays,
+    /// even if it is more.
     pub fn set_receive_capacity(&mut self, bytes: usize) {
         self.receive_capacity = bytes.min(RECEIVE_CAPACITY_MAX);
     }
@@ -119,7 +120,8 @@ impl Streams {
         self.received.read(into)
     }
 
-    /// Takes received bytes without copying them: what lies in one piece, at most `max`. `None` if none wait or `max` is
+    /// Takes received bytes without copying them: what lies in one piece, at most `max`. `None` if none wait or `max`
+    /// is
     /// 0. As long as they live they keep the frame alive that they came in.
     pub fn take_readable(&mut self, max: usize) -> Option<Bytes> {
         self.received.take(max)
@@ -303,8 +305,8 @@ impl Held {
         debug_assert_eq!(advanced.map(u64::from), Ok(received.end() - edge));
     }
 
-    /// Whether no further piece is kept, because those there are too small on average: tiny segments in descending order
-    /// would otherwise cost a piece each.
+    /// Whether no further piece is kept, because those there are too small on average: tiny segments in descending
+    /// order would otherwise cost a piece each.
     fn is_crowded(&self) -> bool {
         self.pieces.len() >= HELD_RANGES_MAX + self.len / COPY_BELOW
     }

@@ -141,11 +141,12 @@ pub trait ReceiveBuffer {
     fn held(&self) -> usize;
 
     /// Takes `payload` at `offset` beyond the in-order edge and returns how far that edge moved: 0 for data that leaves
-    /// a gap, otherwise at least the payload's new bytes, more if a gap closed. Bytes already held are kept as they are.
-    /// What does not fit (a full buffer, too many gaps) is not taken; the peer will resend it.
+    /// a gap, otherwise at least the payload's new bytes, more if a gap closed. Bytes already held are kept as they
+    /// are. What does not fit (a full buffer, too many gaps) is not taken; the peer will resend it.
     fn insert(&mut self, offset: usize, payload: &[u8]) -> usize;
 
-    /// The out-of-order ranges as (start, end) offsets from the in-order edge, in ascending order; `None` beyond the last.
+    /// The out-of-order ranges as (start, end) offsets from the in-order edge, in ascending order; `None` beyond the
+    /// last.
     fn range(&self, index: usize) -> Option<(usize, usize)>;
 
     /// Forgets what arrived out of order; what is readable stays (Linux lets a dead socket be drained).

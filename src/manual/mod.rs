@@ -1,0 +1,3 @@
+//! The manual: documentation as modules, so that it is checked like code.
+
+pub mod architecture;

@@ -1,0 +1,434 @@
+//! What one connection overrides: socket options with Linux's ranges and socket2's names.
+//!
+//! A value of 0 inside means "inherit": the sysctl is read at each use, as Linux does, so that `getsockopt`-like
+//! readers show the effective value. Accepted connections inherit their listener's options.
+
+use crate::config::Sysctl;
+use crate::time::Duration;
+use core::fmt;
+
+/// Keepalive parameters, in the shape of socket2's type of the same name. What is not set is left as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct TcpKeepalive {
+    time: Option<Duration>,
+    interval: Option<Duration>,
+    retries: Option<u32>,
+}
+
+impl TcpKeepalive {
+    /// Nothing set.
+    pub const fn new() -> Self {
+        Self { time: None, interval: None, retries: None }
+    }
+
+    /// `TCP_KEEPIDLE`: silence before the first probe; whole seconds, 1 to 32767.
+    #[must_use]
+    pub const fn with_time(mut self, time: Duration) -> Self {
+        self.time = Some(time);
+        self
+    }
+
+    /// `TCP_KEEPINTVL`: time between probes; whole seconds, 1 to 32767.
+    #[must_use]
+    pub const fn with_interval(mut self, interval: Duration) -> Self {
+        self.interval = Some(interval);
+        self
+    }
+
+    /// `TCP_KEEPCNT`: unanswered probes before death, 1 to 127.
+    #[must_use]
+    pub const fn with_retries(mut self, retries: u32) -> Self {
+        self.retries = Some(retries);
+        self
+    }
+}
+
+/// Per-connection overrides. Cheap to copy; the default overrides nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Options {
+    user_timeout_ms: u32,
+    rto_max_ms: u32,
+    rto_min_us: u32,
+    send_buffer_bytes: u32,
+    receive_buffer_bytes: u32,
+    keepidle_s: u16,
+    keepintvl_s: u16,
+    linger_s: u16,
+    max_segment: u16,
+    linger2_s: i16,
+    keepcnt: u8,
+    syncnt: u8,
+    defer_accept: u8,
+    switches: u8,
+}
+
+const KEEPALIVE: u8 = 1;
+const NODELAY: u8 = 2;
+const CORK: u8 = 4;
+const LINGER: u8 = 8;
+const THIN_LINEAR: u8 = 16;
+
+/// Largest `TCP_KEEPIDLE` and `TCP_KEEPINTVL`, in seconds (Linux `MAX_TCP_KEEPIDLE`).
+const KEEP_SECONDS_MAX: u64 = 32_767;
+/// Largest `TCP_KEEPCNT` and `TCP_SYNCNT` (Linux `MAX_TCP_KEEPCNT`, `MAX_TCP_SYNCNT`).
+const COUNT_MAX: u32 = 127;
+/// `TCP_LINGER2` beyond this is cut to it, in seconds (Linux `TCP_FIN_TIMEOUT_MAX`).
+const LINGER2_MAX_S: i32 = 120;
+
+impl Options {
+    /// Overrides nothing.
+    pub const fn new() -> Self {
+        Self {
+            user_timeout_ms: 0,
+            rto_max_ms: 0,
+            rto_min_us: 0,
+            send_buffer_bytes: 0,
+            receive_buffer_bytes: 0,
+            keepidle_s: 0,
+            keepintvl_s: 0,
+            linger_s: 0,
+            max_segment: 0,
+            linger2_s: 0,
+            keepcnt: 0,
+            syncnt: 0,
+            defer_accept: 0,
+            switches: 0,
+        }
+    }
+
+    /// `SO_KEEPALIVE`. Off by default (RFC 9293 3.8.4 [MUST-25]).
+    #[must_use]
+    pub const fn with_keepalive(mut self, on: bool) -> Self {
+        self.switch(KEEPALIVE, on);
+        self
+    }
+
+    /// `TCP_KEEPIDLE`, `TCP_KEEPINTVL` and `TCP_KEEPCNT`, as far as set. Does not switch keepalive on.
+    ///
+    /// # Errors
+    /// [`OutOfRange`] outside the ranges that [`TcpKeepalive`] names. A fraction of a second is cut off.
+    pub fn with_tcp_keepalive(mut self, keepalive: &TcpKeepalive) -> Result<Self, OutOfRange> {
+        if let Some(time) = keepalive.time {
+            self.keepidle_s = keep_seconds(time, "TCP_KEEPIDLE")?;
+        }
+        if let Some(interval) = keepalive.interval {
+            self.keepintvl_s = keep_seconds(interval, "TCP_KEEPINTVL")?;
+        }
+        if let Some(retries) = keepalive.retries {
+            self.keepcnt = count(retries, "TCP_KEEPCNT")?;
+        }
+        Ok(self)
+    }
+
+    /// `TCP_USER_TIMEOUT`: how long a peer may leave us without progress, counted from the first retransmission (or
+    /// window probe, or SYN); `None` (the default) switches it off. Milliseconds, up to 2^31 - 1.
+    ///
+    /// # Errors
+    /// [`OutOfRange`] beyond that.
+    pub fn with_tcp_user_timeout(mut self, limit: Option<Duration>) -> Result<Self, OutOfRange> {
+        let out_of_range = OutOfRange { option: "TCP_USER_TIMEOUT" };
+        let millis = limit.map_or(0, |limit| limit.as_millis());
+        self.user_timeout_ms = i32::try_from(millis).map_err(|_| out_of_range)?.unsigned_abs();
+        Ok(self)
+    }
+
+    /// `TCP_NODELAY`: do not hold back a small segment while another is unacknowledged.
+    #[must_use]
+    pub const fn with_tcp_nodelay(mut self, on: bool) -> Self {
+        self.switch(NODELAY, on);
+        self
+    }
+
+    /// `TCP_CORK`: send full segments only, for at most 200 ms.
+    #[must_use]
+    pub const fn with_tcp_cork(mut self, on: bool) -> Self {
+        self.switch(CORK, on);
+        self
+    }
+
+    /// `TCP_THIN_LINEAR_TIMEOUTS`: the first six timeouts of a thin stream do not double.
+    #[must_use]
+    pub const fn with_tcp_thin_linear_timeouts(mut self, on: bool) -> Self {
+        self.switch(THIN_LINEAR, on);
+        self
+    }
+
+    /// `SO_LINGER`: `Some(0)` makes close reset the connection; a longer one only makes a blocking close wait.
+    #[must_use]
+    pub const fn with_linger(mut self, linger: Option<Duration>) -> Self {
+        self.switch(LINGER, linger.is_some());
+        self.linger_s = match linger {
+            Some(linger) if linger.as_secs() > u16::MAX as u64 => u16::MAX,
+            // A fraction of a second counts as a whole one: only exactly zero means "reset".
+            Some(linger) if linger.as_secs() == 0 && !linger.is_zero() => 1,
+            Some(linger) => linger.as_secs() as u16,
+            None => 0,
+        };
+        self
+    }
+
+    /// `TCP_LINGER2`: seconds an orphan may stay in FIN-WAIT-2; 0 inherits `tcp_fin_timeout`, negative skips the state
+    /// (the ACK of our FIN is answered with a reset), above 120 is cut to 120.
+    #[must_use]
+    pub const fn with_tcp_linger2(mut self, secs: i32) -> Self {
+        self.linger2_s = if secs < 0 {
+            -1
+        } else if secs > LINGER2_MAX_S {
+            LINGER2_MAX_S as i16
+        } else {
+            secs as i16
+        };
+        self
+    }
+
+    /// `TCP_SYNCNT`: SYN retransmissions with doubling timeout, 1 to 127; on a listener, SYN-ACK retransmissions.
+    ///
+    /// # Errors
+    /// [`OutOfRange`] outside that.
+    pub fn with_tcp_syncnt(mut self, retries: u32) -> Result<Self, OutOfRange> {
+        self.syncnt = count(retries, "TCP_SYNCNT")?;
+        Ok(self)
+    }
+
+    /// `TCP_MAXSEG`: an upper bound of the MSS announced and used, 88 to 32767 bytes; 0 removes it.
+    ///
+    /// # Errors
+    /// [`OutOfRange`] outside that.
+    pub fn with_tcp_maxseg(mut self, bytes: u32) -> Result<Self, OutOfRange> {
+        self.max_segment = match bytes {
+            0 | 88..=32_767 => bytes as u16,
+            _ => return Err(OutOfRange { option: "TCP_MAXSEG" }),
+        };
+        Ok(self)
+    }
+
+    /// `TCP_RTO_MAX_MS`: the largest RTO, 1000 to 120 000 ms.
+    ///
+    /// # Errors
+    /// [`OutOfRange`] outside that.
+    pub fn with_tcp_rto_max_ms(mut self, millis: u32) -> Result<Self, OutOfRange> {
+        self.rto_max_ms = match millis {
+            1000..=120_000 => millis,
+            _ => return Err(OutOfRange { option: "TCP_RTO_MAX_MS" }),
+        };
+        Ok(self)
+    }
+
+    /// `TCP_RTO_MIN_US`: the smallest variance term of the RTO, 2000 (two ticks) to 200 000 microseconds.
+    ///
+    /// # Errors
+    /// [`OutOfRange`] outside that.
+    pub fn with_tcp_rto_min_us(mut self, micros: u32) -> Result<Self, OutOfRange> {
+        self.rto_min_us = match micros {
+            2000..=200_000 => micros,
+            _ => return Err(OutOfRange { option: "TCP_RTO_MIN_US" }),
+        };
+        Ok(self)
+    }
+
+    /// `TCP_DEFER_ACCEPT` as the count of SYN-ACK periods that `liveness::handshake` computes from seconds; 0 is off.
+    #[must_use]
+    pub const fn with_defer_accept_periods(mut self, periods: u8) -> Self {
+        self.defer_accept = periods;
+        self
+    }
+
+    /// `SO_SNDBUF`: bytes that may be queued for sending. Linux doubles what it is given, for its own bookkeeping; so
+    /// does this. 0 inherits `tcp_wmem`.
+    #[must_use]
+    pub const fn with_send_buffer_size(mut self, bytes: u32) -> Self {
+        self.send_buffer_bytes = bytes.saturating_mul(2);
+        self
+    }
+
+    /// `SO_RCVBUF`: doubled like the send buffer; half of the result is offered as window. 0 inherits `tcp_rmem`.
+    #[must_use]
+    pub const fn with_recv_buffer_size(mut self, bytes: u32) -> Self {
+        self.receive_buffer_bytes = bytes.saturating_mul(2);
+        self
+    }
+
+    const fn switch(&mut self, which: u8, on: bool) {
+        if on {
+            self.switches |= which;
+        } else {
+            self.switches &= !which;
+        }
+    }
+}
+
+/// Effective values: the override, or else the sysctl.
+impl Options {
+    /// Whether `SO_KEEPALIVE` is on.
+    pub const fn keepalive(&self) -> bool {
+        self.switches & KEEPALIVE != 0
+    }
+
+    /// Silence before the first keepalive probe.
+    pub fn keepalive_time(&self, sysctl: &Sysctl) -> Duration {
+        Duration::from_secs(u64::from(or(u32::from(self.keepidle_s), sysctl.tcp_keepalive_time)))
+    }
+
+    /// Time between keepalive probes.
+    pub fn keepalive_interval(&self, sysctl: &Sysctl) -> Duration {
+        Duration::from_secs(u64::from(or(u32::from(self.keepintvl_s), sysctl.tcp_keepalive_intvl)))
+    }
+
+    /// Unanswered keepalive probes before death.
+    pub const fn keepalive_retries(&self, sysctl: &Sysctl) -> u8 {
+        if self.keepcnt == 0 { sysctl.tcp_keepalive_probes } else { self.keepcnt }
+    }
+
+    /// The user timeout, if any.
+    pub const fn tcp_user_timeout(&self) -> Option<Duration> {
+        match self.user_timeout_ms {
+            0 => None,
+            millis => Some(Duration::from_millis(millis as u64)),
+        }
+    }
+
+    /// Whether Nagle's algorithm is off.
+    pub const fn tcp_nodelay(&self) -> bool {
+        self.switches & NODELAY != 0
+    }
+
+    /// Whether only full segments may leave.
+    pub const fn tcp_cork(&self) -> bool {
+        self.switches & CORK != 0
+    }
+
+    /// Whether a thin stream's first timeouts are linear.
+    pub const fn tcp_thin_linear_timeouts(&self, sysctl: &Sysctl) -> bool {
+        self.switches & THIN_LINEAR != 0 || sysctl.tcp_thin_linear_timeouts != 0
+    }
+
+    /// `SO_LINGER`.
+    pub const fn linger(&self) -> Option<Duration> {
+        if self.switches & LINGER == 0 { None } else { Some(Duration::from_secs(self.linger_s as u64)) }
+    }
+
+    /// How long an orphan stays in FIN-WAIT-2; `None` if it skips the state.
+    pub const fn fin_timeout(&self, sysctl: &Sysctl) -> Option<Duration> {
+        match self.linger2_s {
+            0 => Some(Duration::from_secs(sysctl.tcp_fin_timeout as u64)),
+            secs if secs < 0 => None,
+            secs => Some(Duration::from_secs(secs as u64)),
+        }
+    }
+
+    /// SYN retransmissions with doubling timeout.
+    pub const fn syn_retries(&self, sysctl: &Sysctl) -> u8 {
+        if self.syncnt == 0 { sysctl.tcp_syn_retries } else { self.syncnt }
+    }
+
+    /// SYN-ACK retransmissions, of a listener.
+    pub const fn synack_retries(&self, sysctl: &Sysctl) -> u8 {
+        if self.syncnt == 0 { sysctl.tcp_synack_retries } else { self.syncnt }
+    }
+
+    /// The bound on the MSS, if any.
+    pub const fn tcp_maxseg(&self) -> Option<u16> {
+        if self.max_segment == 0 { None } else { Some(self.max_segment) }
+    }
+
+    /// The largest RTO.
+    pub fn rto_max(&self, sysctl: &Sysctl) -> Duration {
+        Duration::from_millis(u64::from(or(self.rto_max_ms, sysctl.tcp_rto_max_ms)))
+    }
+
+    /// The smallest variance term of the RTO, in microseconds.
+    pub fn rto_min_us(&self, sysctl: &Sysctl) -> u32 {
+        or(self.rto_min_us, sysctl.tcp_rto_min_us)
+    }
+
+    /// SYN-ACK periods of `TCP_DEFER_ACCEPT`; 0 is off.
+    pub const fn defer_accept_periods(&self) -> u8 {
+        self.defer_accept
+    }
+
+    /// Bytes that may be queued for sending.
+    pub fn send_buffer_size(&self, sysctl: &Sysctl) -> u32 {
+        or(self.send_buffer_bytes, sysctl.tcp_wmem[1].max(SEND_BUFFER_MIN_BYTES))
+    }
+
+    /// Bytes of window that may be offered: half the receive buffer, the other half being Linux's overhead.
+    pub fn window_bytes(&self, sysctl: &Sysctl) -> u32 {
+        (or(self.receive_buffer_bytes, sysctl.tcp_rmem[1]) / 2).max(WINDOW_MIN_BYTES)
+    }
+}
+
+/// Linux starts a send buffer at `tcp_wmem[1]`, 16 KiB, and grows it with the congestion window. Growth is not modelled
+/// yet; a fixed 256 KiB stays within the second-level cache and fills the largest window offered by default four times.
+const SEND_BUFFER_MIN_BYTES: u32 = 256 * 1024;
+/// A window never starts smaller than two of the smallest segments anybody may announce (RFC 9293 3.7.1: 536).
+const WINDOW_MIN_BYTES: u32 = 2 * 536;
+
+/// `value`, or `inherited` if it is zero.
+fn or(value: u32, inherited: u32) -> u32 {
+    if value == 0 { inherited } else { value }
+}
+
+fn keep_seconds(duration: Duration, option: &'static str) -> Result<u16, OutOfRange> {
+    match duration.as_secs() {
+        secs @ 1..=KEEP_SECONDS_MAX => Ok(secs as u16),
+        _ => Err(OutOfRange { option }),
+    }
+}
+
+fn count(number: u32, option: &'static str) -> Result<u8, OutOfRange> {
+    match number {
+        1..=COUNT_MAX => Ok(number as u8),
+        _ => Err(OutOfRange { option }),
+    }
+}
+
+/// A socket option was given a value that Linux refuses (EINVAL).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutOfRange {
+    /// The option's Linux name.
+    pub option: &'static str,
+}
+
+impl fmt::Display for OutOfRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "value out of range for {}", self.option)
+    }
+}
+
+impl core::error::Error for OutOfRange {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn ranges_are_those_of_linux() {
+        let idle = |secs| Options::new().with_tcp_keepalive(&TcpKeepalive::new().with_time(SECOND * secs));
+        assert!(idle(0).is_err() && idle(1).is_ok() && idle(32_767).is_ok() && idle(32_768).is_err());
+        let count = |n| Options::new().with_tcp_keepalive(&TcpKeepalive::new().with_retries(n));
+        assert!(count(0).is_err() && count(127).is_ok() && count(128).is_err());
+        assert!(Options::new().with_tcp_user_timeout(Some(Duration::from_millis(1 << 31))).is_err());
+        assert!(Options::new().with_tcp_maxseg(87).is_err() && Options::new().with_tcp_maxseg(0).is_ok());
+        assert!(Options::new().with_tcp_rto_max_ms(999).is_err());
+    }
+
+    #[test]
+    fn what_is_not_set_is_read_from_the_sysctl_at_each_use() {
+        let options = Options::new().with_tcp_keepalive(&TcpKeepalive::new().with_retries(3)).unwrap();
+        let mut sysctl = Sysctl::LINUX;
+        assert_eq!(options.keepalive_time(&sysctl), SECOND * 7200);
+        sysctl.tcp_keepalive_time = 10;
+        assert_eq!(options.keepalive_time(&sysctl), SECOND * 10);
+        assert_eq!(options.keepalive_retries(&sysctl), 3);
+    }
+
+    #[test]
+    fn linger2_reads_back_as_linux_rounds_it() {
+        let fin = |secs| Options::new().with_tcp_linger2(secs).fin_timeout(&Sysctl::LINUX);
+        assert_eq!(fin(-5), None);
+        assert_eq!(fin(0), Some(SECOND * 60));
+        assert_eq!(fin(121), Some(SECOND * 120));
+    }
+}

@@ -1,0 +1,85 @@
+//! What a stack is made from.
+
+use crate::config::Sysctl;
+use crate::wire::IpOptions;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// The configuration of a [`super::Stack`].
+///
+/// There is no default: the secret must come from the caller, because sequence numbers, timestamps, ports and the
+/// connection table are only as unpredictable as it is (RFC 6528, RFC 6056).
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// Our IPv4 address, if any.
+    pub ipv4: Option<Ipv4Addr>,
+    /// Our IPv6 address, if any.
+    pub ipv6: Option<Ipv6Addr>,
+    /// 128 random bits. A simulator may use a fixed value; nobody else may.
+    pub secret: [u8; 16],
+    /// Largest IP packet the device carries, in bytes; at least 68, and 1280 for IPv6. Default 1500, Ethernet's.
+    pub mtu: u16,
+    /// Connections at most, orphans included. Default 1 048 576: one block is about 256 bytes, so that is 256 MiB.
+    pub max_connections: u32,
+    /// Bytes that all queues together may hold; beyond it data is neither accepted nor queued. Default 256 MiB.
+    pub memory_bytes: usize,
+    /// TTL and the like of every packet.
+    pub ip: IpOptions,
+    /// The knobs. Default [`Sysctl::LINUX`].
+    pub sysctl: Sysctl,
+}
+
+impl Config {
+    /// No address yet, Linux's settings, and this secret.
+    pub const fn new(secret: [u8; 16]) -> Self {
+        Self {
+            ipv4: None,
+            ipv6: None,
+            secret,
+            mtu: 1500,
+            max_connections: 1 << 20,
+            memory_bytes: 256 << 20,
+            ip: IpOptions::LINUX,
+            sysctl: Sysctl::LINUX,
+        }
+    }
+
+    /// Answers to this IPv4 address.
+    #[must_use]
+    pub const fn with_ipv4(mut self, address: Ipv4Addr) -> Self {
+        self.ipv4 = Some(address);
+        self
+    }
+
+    /// Answers to this IPv6 address.
+    #[must_use]
+    pub const fn with_ipv6(mut self, address: Ipv6Addr) -> Self {
+        self.ipv6 = Some(address);
+        self
+    }
+
+    /// The device's MTU, in bytes.
+    #[must_use]
+    pub const fn with_mtu(mut self, mtu: u16) -> Self {
+        self.mtu = if mtu < MTU_MIN { MTU_MIN } else { mtu };
+        self
+    }
+
+    /// The settings.
+    #[must_use]
+    pub fn with_sysctl(mut self, sysctl: Sysctl) -> Self {
+        self.sysctl = sysctl;
+        self
+    }
+
+    /// Whether an address is ours.
+    pub(super) fn is_ours(&self, address: IpAddr) -> bool {
+        match address {
+            IpAddr::V4(v4) => self.ipv4 == Some(v4),
+            IpAddr::V6(v6) => self.ipv6 == Some(v6),
+        }
+    }
+}
+
+/// Every IPv4 host carries packets of this size (RFC 791).
+const MTU_MIN: u16 = 68;

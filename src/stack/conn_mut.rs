@@ -1,0 +1,283 @@
+//! What an application may do with one connection.
+
+use super::{ConnId, Stack};
+use crate::buf::SendBuffer;
+use crate::error::Error;
+use crate::options::{Options, OutOfRange, TcpKeepalive};
+use crate::tcp::{Closed, State, TcpInfo};
+use crate::time::{Duration, Instant};
+use crate::wire::Flow;
+use bytes::Bytes;
+
+/// One connection of a [`Stack`], borrowed to act on it. After acting, drain [`Stack::poll_transmit`].
+#[derive(Debug)]
+pub struct ConnMut<'s> {
+    stack: &'s mut Stack,
+    id: ConnId,
+}
+
+impl<'s> ConnMut<'s> {
+    pub(super) fn new(stack: &'s mut Stack, id: ConnId) -> Self {
+        Self { stack, id }
+    }
+
+    /// Queues `data`, uncopied, and returns what did not fit: [`crate::tcp::Event::Writable`] follows when there is
+    /// room again. Before the handshake is complete data waits for it.
+    ///
+    /// # Errors
+    /// What ended the connection, once; then [`Error::BrokenPipe`].
+    pub fn send(&mut self, now: Instant, mut data: Bytes) -> Result<Bytes, Error> {
+        let now = self.stack.at(now);
+        let memory = self.stack.has_memory();
+        self.act(|conn, sysctl, queues| {
+            conn.write_outcome()?;
+            let limit = conn.options().send_buffer_size(sysctl) as usize;
+            let room = if memory { limit.saturating_sub(queues.len()) } else { 0 };
+            let fits = data.split_to(room.min(data.len()));
+            if !fits.is_empty() {
+                queues.push(fits);
+            }
+            if !data.is_empty() {
+                conn.on_write_blocked();
+            }
+            let _ = now;
+            Ok(data)
+        })
+    }
+
+    /// The next bytes received, uncopied where they came in large frames; `None` at the end of the stream.
+    ///
+    /// # Errors
+    /// [`Error::WouldBlock`] if there is nothing yet; what ended the connection, once.
+    pub fn receive(&mut self, now: Instant) -> Result<Option<Bytes>, Error> {
+        self.receive_at_most(now, usize::MAX)
+    }
+
+    /// As [`ConnMut::receive`], but no more than `max` bytes.
+    ///
+    /// # Errors
+    /// As [`ConnMut::receive`].
+    pub fn receive_at_most(&mut self, now: Instant, max: usize) -> Result<Option<Bytes>, Error> {
+        let now = self.stack.at(now);
+        self.act(|conn, sysctl, queues| match queues.take_readable(max) {
+            Some(data) => {
+                conn.handle_read(now, sysctl, queues);
+                Ok(Some(data))
+            }
+            None => conn.read_outcome().map(|()| None),
+        })
+    }
+
+    /// Copies received bytes into `into` and returns how many; 0 at the end of the stream (or for an empty `into`).
+    ///
+    /// # Errors
+    /// As [`ConnMut::receive`].
+    pub fn read(&mut self, now: Instant, into: &mut [u8]) -> Result<usize, Error> {
+        let now = self.stack.at(now);
+        self.act(|conn, sysctl, queues| {
+            if into.is_empty() {
+                return Ok(0);
+            }
+            match queues.read(into) {
+                0 => conn.read_outcome().map(|()| 0),
+                len => {
+                    conn.handle_read(now, sysctl, queues);
+                    Ok(len)
+                }
+            }
+        })
+    }
+
+    /// Copies received bytes into `into` without taking them; returns how many.
+    pub fn peek(&mut self, into: &mut [u8]) -> usize {
+        self.act(|_, _, queues| {
+            let bytes = queues.peek();
+            let len = bytes.len().min(into.len());
+            into[..len].copy_from_slice(&bytes[..len]);
+            len
+        })
+    }
+
+    /// We send no more: a FIN follows what is queued. Receiving goes on.
+    pub fn finish(&mut self, now: Instant) {
+        let now = self.stack.at(now);
+        self.act(|conn, _, queues| conn.finish(now, queues));
+    }
+
+    /// We read no more.
+    pub fn stop_receiving(&mut self) {
+        self.act(|conn, _, queues| {
+            conn.stop_receiving();
+            queues.clear_received();
+        });
+    }
+
+    /// Done with it: a FIN follows what is queued, and the stack sees to the rest; unread data or `SO_LINGER` 0 makes
+    /// it a reset. The id is stale afterwards. With `tcp_max_orphans` orphans already, this resets.
+    pub fn close(self, now: Instant) {
+        let now = self.stack.at(now);
+        let crowded = self.stack.orphans >= self.stack.config.sysctl.tcp_max_orphans;
+        let Some(index) = self.stack.index_of(self.id) else { return };
+        let mut abrupt = false;
+        let outcome = self.stack.with(index, None, |conn, sysctl, queues| {
+            let lively = conn.state() != State::Closed && conn.state() != State::SynSent;
+            let closed = conn.close(now, sysctl, queues);
+            abrupt = lively && closed == Closed::Gone;
+            if crowded && closed == Closed::Orphan {
+                conn.abort(now, queues);
+            }
+            queues.clear_received();
+            conn.is_orphan()
+        });
+        self.stack.stats.abort_on_close += u64::from(abrupt);
+        if outcome == Some(true) {
+            self.stack.orphans += 1;
+            self.stack.stats.abort_on_memory += u64::from(crowded);
+        }
+        self.stack.release(index);
+    }
+
+    /// Ends it now: a reset to the peer, and everything queued is lost. The id is stale afterwards.
+    pub fn abort(self, now: Instant) {
+        let now = self.stack.at(now);
+        let Some(index) = self.stack.index_of(self.id) else { return };
+        self.stack.with(index, None, |conn, _, queues| {
+            conn.abort(now, queues);
+            queues.clear_received();
+        });
+        self.stack.release(index);
+    }
+
+    /// The options in force.
+    pub fn options(&self) -> Options {
+        self.entry().options
+    }
+
+    /// Replaces the options; see [`crate::tcp::Conn::set_options`] for what takes effect when.
+    pub fn set_options(&mut self, now: Instant, options: Options) {
+        let now = self.stack.at(now);
+        self.act(|conn, sysctl, _| conn.set_options(now, sysctl, options));
+    }
+
+    /// `SO_KEEPALIVE`.
+    pub fn set_keepalive(&mut self, now: Instant, on: bool) {
+        self.set_options(now, self.options().with_keepalive(on));
+    }
+
+    /// `TCP_KEEPIDLE`, `TCP_KEEPINTVL`, `TCP_KEEPCNT`, and switches keepalive on, as socket2's call of this name does.
+    ///
+    /// # Errors
+    /// [`OutOfRange`]; nothing is changed then.
+    pub fn set_tcp_keepalive(&mut self, now: Instant, keepalive: &TcpKeepalive) -> Result<(), OutOfRange> {
+        let options = self.options().with_tcp_keepalive(keepalive)?.with_keepalive(true);
+        self.set_options(now, options);
+        Ok(())
+    }
+
+    /// `TCP_USER_TIMEOUT`.
+    ///
+    /// # Errors
+    /// [`OutOfRange`]; nothing is changed then.
+    pub fn set_tcp_user_timeout(&mut self, now: Instant, limit: Option<Duration>) -> Result<(), OutOfRange> {
+        let options = self.options().with_tcp_user_timeout(limit)?;
+        self.set_options(now, options);
+        Ok(())
+    }
+
+    /// `TCP_NODELAY`.
+    pub fn set_tcp_nodelay(&mut self, now: Instant, on: bool) {
+        self.set_options(now, self.options().with_tcp_nodelay(on));
+    }
+
+    /// `SO_LINGER`.
+    pub fn set_linger(&mut self, now: Instant, linger: Option<Duration>) {
+        self.set_options(now, self.options().with_linger(linger));
+    }
+
+    /// `TCP_QUICKACK`; not sticky.
+    pub fn set_tcp_quickack(&mut self, on: bool) {
+        self.act(|conn, sysctl, _| conn.set_quickack(sysctl, on));
+    }
+
+    /// The stored error, once (`SO_ERROR`), or else the last unanswered ICMP error.
+    pub fn take_error(&mut self) -> Option<Error> {
+        self.act(|conn, _, _| conn.take_error())
+    }
+
+    /// What ended the connection, for as long as it is not closed by us; `None` while it lives or if it ended cleanly.
+    pub fn death(&self) -> Option<Error> {
+        self.entry().death
+    }
+
+    /// The state.
+    pub fn state(&self) -> State {
+        self.entry().state
+    }
+
+    /// Both ends.
+    pub fn flow(&self) -> Flow {
+        self.entry().flow
+    }
+
+    /// Bytes that can be read now.
+    pub fn readable(&self) -> usize {
+        self.stack.queued(self.id.0.index).0
+    }
+
+    /// Bytes queued and not acknowledged.
+    pub fn send_queue(&self) -> usize {
+        self.stack.queued(self.id.0.index).1
+    }
+
+    /// Whether a read would not block: data, the end of the stream, or an error waits.
+    pub fn is_readable(&self) -> bool {
+        let view = self.entry();
+        self.readable() > 0 || view.receive_closed || view.has_error
+    }
+
+    /// Whether a write would not block: there is room, or an error waits.
+    pub fn is_writable(&self) -> bool {
+        let view = self.entry();
+        let limit = view.options.send_buffer_size(&self.stack.config.sysctl) as usize;
+        let room = self.send_queue() < limit && self.stack.has_memory();
+        view.send_closed || view.has_error || (view.state.may_transmit() && room)
+    }
+
+    /// A snapshot under Linux's names; its `Display` is a line of `ss -o`.
+    pub fn info(&mut self, now: Instant) -> TcpInfo {
+        let now = self.stack.at(now);
+        self.act(|conn, sysctl, queues| conn.info(now, sysctl, queues))
+    }
+
+    fn act<R>(
+        &mut self,
+        act: impl FnOnce(&mut crate::tcp::Conn, &crate::config::Sysctl, &mut crate::buf::chain::Streams) -> R,
+    ) -> R {
+        // `Stack::conn` looked the id up, and nothing could remove it while this borrows the stack.
+        self.stack.with(self.id.0.index, None, act).expect("a borrowed connection exists")
+    }
+
+    fn entry(&self) -> View {
+        let conn = &self.stack.conns.get(self.id.0).expect("a borrowed connection exists").conn;
+        View {
+            options: *conn.options(),
+            state: conn.state(),
+            flow: conn.flow(),
+            death: conn.death(),
+            has_error: conn.has_error(),
+            send_closed: conn.is_send_closed(),
+            receive_closed: conn.is_receive_closed(),
+        }
+    }
+}
+
+/// What the readers above need of a connection.
+struct View {
+    options: Options,
+    state: State,
+    flow: Flow,
+    death: Option<Error>,
+    has_error: bool,
+    send_closed: bool,
+    receive_closed: bool,
+}

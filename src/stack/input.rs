@@ -1,0 +1,214 @@
+//! Where an arriving packet goes: to a connection, a half-open or TIME-WAIT block, a listener, or back as a reset.
+
+use super::{ConnId, Half, Owner, Stack};
+use crate::buf::ReceiveBuffer;
+use crate::tcp::{Conn, HalfOpenVerdict, TimeWaitVerdict, reset_for};
+use crate::time::Instant;
+use crate::wire::{self, Flags, Flow, FlowKey, IcmpError, Packet, ParseError, Segment};
+use bytes::Bytes;
+
+impl Stack {
+    /// An IP packet arrived; payload that is kept is copied.
+    ///
+    /// # Errors
+    /// Why the packet was dropped without further notice. That is for counters and logs; a driver need not care.
+    pub fn handle_packet(&mut self, now: Instant, packet: &[u8]) -> Result<(), ParseError> {
+        self.handle(now, packet, None)
+    }
+
+    /// The same for a packet that the stack may keep: large payloads are handed to the application without a copy.
+    ///
+    /// # Errors
+    /// As [`Stack::handle_packet`].
+    pub fn handle_frame(&mut self, now: Instant, frame: Bytes) -> Result<(), ParseError> {
+        let packet = frame.clone();
+        self.handle(now, &packet, Some(frame))
+    }
+
+    fn handle(&mut self, now: Instant, packet: &[u8], frame: Option<Bytes>) -> Result<(), ParseError> {
+        let now = self.at(now);
+        let parsed = wire::parse(packet).inspect_err(|error| {
+            self.stats.in_errs += 1;
+            log::trace!("dropped a packet of {} bytes: {error}", packet.len());
+        })?;
+        match parsed {
+            Packet::Tcp { flow, segment, .. } if self.config.is_ours(flow.local.ip()) => {
+                self.stats.in_segs += 1;
+                log::trace!("< {} > {} {:?}", flow.remote, flow.local, segment.header);
+                self.route(now, flow, &segment, frame);
+                Ok(())
+            }
+            Packet::Icmp(error) if self.config.is_ours(error.flow.local.ip()) => {
+                self.handle_icmp(now, &error);
+                Ok(())
+            }
+            Packet::Echo(echo) if self.config.is_ours(echo.destination) => {
+                self.reply_to_echo(&echo);
+                Ok(())
+            }
+            _ => Err(ParseError::Address),
+        }
+    }
+
+    fn route(&mut self, now: Instant, flow: Flow, segment: &Segment<'_>, frame: Option<Bytes>) {
+        let key = FlowKey::from(flow);
+        match self.find(&key) {
+            Some(Owner::Conn(index)) => self.to_conn(now, index, flow, segment, frame),
+            Some(Owner::HalfOpen(index)) => self.to_half_open(now, index, flow, segment, frame),
+            Some(Owner::TimeWait(index)) => self.to_time_wait(now, index, flow, segment),
+            None => self.to_listener(now, flow, segment, None),
+        }
+    }
+
+    /// Whose segments with these addresses and ports are.
+    pub(super) fn find(&self, key: &FlowKey) -> Option<Owner> {
+        let is = |packed| match Owner::unpack(packed) {
+            Owner::Conn(index) => self.conns.get_at(index).is_some_and(|entry| entry.conn.key() == *key),
+            Owner::HalfOpen(index) => self.half_open.get_at(index).is_some_and(|half| half.block.key() == *key),
+            Owner::TimeWait(index) => self.time_wait.get_at(index).is_some_and(|block| block.key() == *key),
+        };
+        self.demux.find(key, is).map(Owner::unpack)
+    }
+
+    fn to_conn(&mut self, now: Instant, index: u32, flow: Flow, segment: &Segment<'_>, frame: Option<Bytes>) {
+        if !segment.payload.is_empty() && !self.has_memory() {
+            // The peer sends it again; an attacker gains nothing [A47].
+            self.stats.rcv_q_drop += 1;
+            return;
+        }
+        let established = |conn: &Conn| conn.state().is_synchronized();
+        let outcome = self.with(index, frame, |conn, sysctl, queues| {
+            let before = established(conn);
+            let reply = conn.handle_segment(now, segment, sysctl, queues);
+            let reset = conn.death().is_some() && segment.header.flags.contains(Flags::RST);
+            (reply, before && reset, queues.held())
+        });
+        let Some((reply, reset, _)) = outcome else { return };
+        self.stats.estab_resets += u64::from(reset);
+        if let Some(header) = reply {
+            self.stats.challenge_acks += u64::from(!header.flags.contains(Flags::RST));
+            self.reply(flow, header);
+        }
+    }
+
+    fn to_half_open(&mut self, now: Instant, index: u32, flow: Flow, segment: &Segment<'_>, frame: Option<Bytes>) {
+        let Some(listener) = self.half_open.get_at(index).map(|half| half.listener) else { return };
+        let room = self.has_accept_room(listener);
+        let Some(options) = self.listener_options(listener) else {
+            return self.remove_half_open(index);
+        };
+        let Some(half) = self.half_open.get_at_mut(index) else { return };
+        match half.block.handle_segment(now, segment, &self.config.sysctl, &options, room) {
+            HalfOpenVerdict::Nothing => self.note_overflow(room, segment),
+            HalfOpenVerdict::Reply(header) => self.reply(flow, header),
+            HalfOpenVerdict::Gone => {
+                self.stats.attempt_fails += 1;
+                self.remove_half_open(index);
+            }
+            HalfOpenVerdict::Reset(header) => {
+                self.stats.attempt_fails += 1;
+                self.remove_half_open(index);
+                self.reply(flow, header);
+            }
+            HalfOpenVerdict::Accept => return self.complete(now, index, flow, segment, frame),
+        }
+        if let Some(half) = self.half_open.get_at(index) {
+            self.half_open_wheel.arm(index, half.block.due());
+        }
+    }
+
+    fn note_overflow(&mut self, room: bool, segment: &Segment<'_>) {
+        if !room && segment.header.flags.contains(Flags::ACK) {
+            self.stats.listen_overflows += 1;
+            self.stats.listen_drops += 1;
+        }
+    }
+
+    /// The final ACK: the block becomes a connection, waits in the accept queue, and takes the segment's own content.
+    fn complete(&mut self, now: Instant, index: u32, flow: Flow, segment: &Segment<'_>, frame: Option<Bytes>) {
+        let Some(&Half { block, listener }) = self.half_open.get_at(index) else { return };
+        let Some(options) = self.listener_options(listener) else { return };
+        let conn = Conn::accept(now, &block, options, &segment.header, &self.config.sysctl);
+        let Some(id) = self.insert_conn(conn, Some(Owner::HalfOpen(index))) else {
+            // No room for a connection: as if the accept queue were full.
+            self.stats.listen_drops += 1;
+            return;
+        };
+        self.half_open_wheel.disarm(index);
+        self.half_open.remove_at(index);
+        self.enqueue_accept(listener, id);
+        self.stats.passive_opens += 1;
+        self.to_conn(now, id.0.index, flow, segment, frame);
+    }
+
+    fn to_time_wait(&mut self, now: Instant, index: u32, flow: Flow, segment: &Segment<'_>) {
+        let Some(block) = self.time_wait.get_at_mut(index) else { return };
+        match block.handle_segment(now, segment, &self.config.sysctl) {
+            TimeWaitVerdict::Nothing => {}
+            TimeWaitVerdict::Reply(header) => self.reply(flow, header),
+            TimeWaitVerdict::Gone => return self.remove_time_wait(index),
+            TimeWaitVerdict::Reset(header) => {
+                self.remove_time_wait(index);
+                return self.reply(flow, header);
+            }
+            TimeWaitVerdict::Reopen(iss) => {
+                if self.listener_for(flow.local).is_some() {
+                    self.remove_time_wait(index);
+                    return self.to_listener(now, flow, segment, Some(iss));
+                }
+            }
+        }
+        // It may have been extended: a wheel entry fires early and moves then, never late.
+        if let Some(block) = self.time_wait.get_at(index) {
+            if self.time_wait_wheel.deadline(index).is_none_or(|armed| block.due() < armed) {
+                self.time_wait_wheel.arm(index, block.due());
+            }
+        }
+    }
+
+    /// No connection has this flow: a SYN may begin one; anything else is answered by a reset (RFC 9293 3.10.7.1 and
+    /// 2).
+    fn to_listener(&mut self, now: Instant, flow: Flow, segment: &Segment<'_>, iss: Option<crate::seq::SeqNum>) {
+        let flags = segment.header.flags;
+        let Some(listener) = self.listener_for(flow.local) else {
+            if let Some(header) = reset_for(segment) {
+                self.reply(flow, header);
+            }
+            return;
+        };
+        if flags.contains(Flags::RST) {
+            return;
+        }
+        if flags.contains(Flags::ACK) {
+            if let Some(header) = reset_for(segment) {
+                self.reply(flow, header);
+            }
+            return;
+        }
+        // SYN with FIN is no way to begin (as on Linux); no SYN is nothing at all.
+        if flags.contains(Flags::SYN) && !flags.contains(Flags::FIN) {
+            self.begin_half_open(now, listener, flow, segment, iss);
+        }
+    }
+
+    fn handle_icmp(&mut self, now: Instant, error: &IcmpError) {
+        let &IcmpError { flow, seq, kind } = error;
+        match self.find(&FlowKey::from(flow)) {
+            Some(Owner::Conn(index)) => {
+                self.with(index, None, |conn, sysctl, queues| conn.handle_icmp(now, seq, kind, sysctl, queues));
+            }
+            Some(Owner::HalfOpen(index)) => {
+                if self.half_open.get_at(index).is_some_and(|half| half.block.is_ended_by(seq, kind)) {
+                    self.stats.attempt_fails += 1;
+                    self.remove_half_open(index);
+                }
+            }
+            _ => self.stats.icmp_in_errors += 1,
+        }
+    }
+
+    /// Reports an id's slot, for the half of the stack that works on slots.
+    pub(super) fn index_of(&self, id: ConnId) -> Option<u32> {
+        self.conns.get(id.0).map(|_| id.0.index)
+    }
+}

@@ -1,0 +1,123 @@
+//! The next packet to send: immediate answers first, then connections in turn.
+
+use super::Stack;
+use crate::buf::SendBuffer;
+use crate::stats::Stats;
+use crate::tcp::Emit;
+use crate::time::Instant;
+use crate::wire::{self, Echo, Flags, Flow, Header};
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+
+/// A packet written into the caller's buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Transmit {
+    /// Its length, in bytes.
+    pub len: usize,
+    /// The payload of each segment, if the packet is several segments in one (GSO); `None` for an ordinary packet.
+    pub segment_size: Option<u16>,
+}
+
+/// An answer that belongs to no connection, or must not wait for one.
+#[derive(Debug)]
+pub(super) enum Reply {
+    Segment { flow: Flow, header: Header },
+    Echo { source: IpAddr, destination: IpAddr, ident: u16, seq_no: u16, data: Vec<u8> },
+}
+
+/// Answers that may wait; beyond it they are dropped, as a router would drop them.
+const REPLIES_MAX: usize = 256;
+
+/// Queues a segment that answers at once.
+pub(super) fn push_reply(replies: &mut VecDeque<Reply>, stats: &mut Stats, flow: Flow, header: Header) {
+    if replies.len() < REPLIES_MAX {
+        replies.push_back(Reply::Segment { flow, header });
+    } else {
+        stats.replies_dropped += 1;
+    }
+}
+
+impl Stack {
+    /// The next packet to send, written into `packet`, which must hold [`super::Config::mtu`] bytes; a smaller buffer
+    /// gets `None`. Ask until `None`; a driver whose device is full simply stops asking, and nothing is lost.
+    pub fn poll_transmit(&mut self, now: Instant, packet: &mut [u8]) -> Option<Transmit> {
+        let now = self.at(now);
+        if packet.len() < usize::from(self.config.mtu) {
+            debug_assert!(false, "the buffer must hold a packet of MTU size");
+            return None;
+        }
+        self.transmit_reply(packet).or_else(|| self.transmit_conn(now, packet))
+    }
+
+    /// Whether [`Stack::poll_transmit`] may have something.
+    pub fn wants_transmit(&self) -> bool {
+        !self.replies.is_empty() || !self.ready.is_empty()
+    }
+
+    pub(super) fn reply(&mut self, flow: Flow, header: Header) {
+        push_reply(&mut self.replies, &mut self.stats, flow, header);
+    }
+
+    pub(super) fn reply_to_echo(&mut self, echo: &Echo<'_>) {
+        if self.replies.len() < REPLIES_MAX {
+            self.replies.push_back(Reply::Echo {
+                source: echo.source,
+                destination: echo.destination,
+                ident: echo.ident,
+                seq_no: echo.seq_no,
+                data: echo.data.into(),
+            });
+        } else {
+            self.stats.replies_dropped += 1;
+        }
+    }
+
+    fn transmit_reply(&mut self, packet: &mut [u8]) -> Option<Transmit> {
+        loop {
+            let written = match self.replies.pop_front()? {
+                Reply::Segment { flow, header } => {
+                    self.count(&header, false);
+                    wire::emit(&flow, self.config.ip, &header, 0, |_| {}, packet)
+                }
+                Reply::Echo { source, destination, ident, seq_no, data } => {
+                    self.stats.icmp_out_echo_reps += 1;
+                    wire::emit_echo_reply(&Echo { source, destination, ident, seq_no, data: &data }, packet)
+                }
+            };
+            // An answer longer than the MTU (a huge ping) is none.
+            if let Ok(len) = written {
+                return Some(Transmit { len, segment_size: None });
+            }
+        }
+    }
+
+    /// One segment of the next connection in turn; it queues again if it has more.
+    fn transmit_conn(&mut self, now: Instant, packet: &mut [u8]) -> Option<Transmit> {
+        loop {
+            let index = self.ready.pop()?;
+            let ip = self.config.ip;
+            let written = self.with(index, None, |conn, sysctl, queues| {
+                let emit = conn.poll_transmit(now, sysctl, queues)?;
+                let fill = |payload: &mut [u8]| queues.copy_out(emit.offset, payload);
+                let len = wire::emit(&conn.flow(), ip, &emit.header, emit.len, fill, packet).ok()?;
+                Some((len, emit))
+            });
+            if let Some(Some((len, Emit { header, retransmission, .. }))) = written {
+                self.count(&header, retransmission);
+                return Some(Transmit { len, segment_size: None });
+            }
+        }
+    }
+
+    fn count(&mut self, header: &Header, retransmission: bool) {
+        if header.flags.contains(Flags::RST) {
+            self.stats.out_rsts += 1;
+        } else if retransmission {
+            self.stats.retrans_segs += 1;
+        } else {
+            self.stats.out_segs += 1;
+        }
+    }
+}

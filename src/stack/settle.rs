@@ -1,0 +1,167 @@
+//! What follows from a change of one connection: its timer, its turn to send, its events, its end.
+//!
+//! Every path that touches a connection goes through [`Stack::with`], so none of this can be forgotten.
+
+use super::{ConnId, Entry, Owner, Stack};
+use crate::buf::chain::Streams;
+use crate::buf::{ReceiveBuffer, SendBuffer};
+use crate::config::Sysctl;
+use crate::tcp::{Conn, State, TimeWait};
+use crate::time::Instant;
+use alloc::boxed::Box;
+use bytes::Bytes;
+
+impl Stack {
+    /// Lends a connection its queues, then draws the consequences. `None` if there is no such connection.
+    pub(super) fn with<R>(
+        &mut self,
+        index: u32,
+        frame: Option<Bytes>,
+        act: impl FnOnce(&mut Conn, &Sysctl, &mut Streams) -> R,
+    ) -> Option<R> {
+        let entry = self.conns.get_at_mut(index)?;
+        let mut streams = entry.streams.take();
+        let mut empty = Streams::new();
+        let queues = streams.as_deref_mut().unwrap_or(&mut empty);
+        queues.set_receive_capacity(entry.conn.options().window_bytes(&self.config.sysctl) as usize);
+        queues.set_frame(frame);
+        let result = act(&mut entry.conn, &self.config.sysctl, queues);
+        queues.set_frame(None);
+        let ready = entry.conn.is_ready(queues);
+        // Queues exist only while there is something in them.
+        if queues.is_idle() {
+            entry.streams = None;
+        } else {
+            entry.streams = Some(streams.unwrap_or_else(|| Box::new(empty)));
+        }
+        let charged = entry.streams.as_ref().map_or(0, |streams| size_of::<Streams>() + streams.charged()) as u32;
+        self.memory_charged = self.memory_charged - entry.charged as usize + charged as usize;
+        entry.charged = charged;
+        if ready {
+            self.ready.push(index);
+        }
+        self.settle(index);
+        Some(result)
+    }
+
+    fn settle(&mut self, index: u32) {
+        let Some(key) = self.conns.key_at(index) else { return };
+        let Some(entry) = self.conns.get_at_mut(index) else { return };
+        if entry.conn.has_event() && !entry.event_queued && !entry.released {
+            entry.event_queued = true;
+            self.events.push_back(ConnId(key));
+        }
+        if let Some(deadline) = entry.conn.poll_timeout() {
+            // Later or equal: leave the entry; it fires early and moves then.
+            if self.conn_wheel.deadline(index).is_none_or(|armed| deadline < armed) {
+                self.conn_wheel.arm(index, deadline);
+            }
+        }
+        if entry.conn.awaits_time_wait() {
+            self.replace_by_time_wait(index);
+        }
+        self.bury(index);
+    }
+
+    /// The small block takes over the flow; what the connection still had to say (the ACK of the peer's FIN) is said.
+    fn replace_by_time_wait(&mut self, index: u32) {
+        let now = self.now;
+        let sysctl = &self.config.sysctl;
+        let Some(entry) = self.conns.get_at_mut(index) else { return };
+        let mut queues = Streams::new();
+        let flow = entry.conn.flow();
+        while let Some(emit) = entry.conn.poll_transmit(now, sysctl, &mut queues) {
+            super::output::push_reply(&mut self.replies, &mut self.stats, flow, emit.header);
+        }
+        let Some(block) = entry.conn.take_time_wait(now) else { return };
+        entry.in_demux = false;
+        self.insert_time_wait(Owner::Conn(index), block);
+    }
+
+    fn insert_time_wait(&mut self, before: Owner, block: TimeWait) {
+        let (key, due) = (block.key(), block.due());
+        let Some(slot) = self.time_wait.insert(block) else {
+            self.stats.time_wait_overflow += 1;
+            self.demux.remove(&key, before.pack());
+            return;
+        };
+        self.stats.time_waits += 1;
+        self.demux.replace(&key, before.pack(), Owner::TimeWait(slot.index).pack());
+        self.time_wait_wheel.arm(slot.index, due);
+    }
+
+    pub(super) fn remove_time_wait(&mut self, index: u32) {
+        self.time_wait_wheel.disarm(index);
+        if let Some(block) = self.time_wait.remove_at(index) {
+            self.demux.remove(&block.key(), Owner::TimeWait(index).pack());
+        }
+    }
+
+    pub(super) fn remove_half_open(&mut self, index: u32) {
+        self.half_open_wheel.disarm(index);
+        if let Some(half) = self.half_open.remove_at(index) {
+            self.demux.remove(&half.block.key(), Owner::HalfOpen(index).pack());
+            self.on_half_open_gone(half.listener);
+        }
+    }
+
+    /// A closed connection leaves the table at once, and its block when nobody holds it and nothing is left to send.
+    fn bury(&mut self, index: u32) {
+        let Some(entry) = self.conns.get_at_mut(index).filter(|entry| entry.conn.state() == State::Closed) else {
+            return;
+        };
+        let (key, in_demux) = (entry.conn.key(), core::mem::take(&mut entry.in_demux));
+        let gone = entry.released && !self.ready.contains(index);
+        if in_demux {
+            self.demux.remove(&key, Owner::Conn(index).pack());
+        }
+        self.conn_wheel.disarm(index);
+        if gone {
+            self.drop_conn(index);
+        }
+    }
+
+    /// The application is done with a connection.
+    pub(super) fn release(&mut self, index: u32) {
+        if let Some(entry) = self.conns.get_at_mut(index) {
+            entry.released = true;
+        }
+        self.bury(index);
+    }
+
+    fn drop_conn(&mut self, index: u32) {
+        if let Some(entry) = self.conns.remove_at(index) {
+            self.memory_charged -= entry.charged as usize;
+            self.orphans -= u32::from(entry.conn.is_orphan());
+        }
+    }
+
+    /// Puts a new connection into the table. `None` if there is no room.
+    pub(super) fn insert_conn(&mut self, conn: Conn, before: Option<Owner>) -> Option<ConnId> {
+        let key = conn.key();
+        let entry = Entry { conn, streams: None, charged: 0, event_queued: false, in_demux: true, released: false };
+        let slot = self.conns.insert(entry)?;
+        let owner = Owner::Conn(slot.index).pack();
+        match before {
+            Some(before) => drop(self.demux.replace(&key, before.pack(), owner)),
+            None => self.demux.insert(&key, owner),
+        }
+        Some(ConnId(slot))
+    }
+
+    /// Whether queues may grow.
+    pub(super) fn has_memory(&self) -> bool {
+        self.memory_charged < self.config.memory_bytes
+    }
+
+    /// Bytes readable, bytes queued to send: of one connection, without touching it.
+    pub(super) fn queued(&self, index: u32) -> (usize, usize) {
+        let streams = self.conns.get_at(index).and_then(|entry| entry.streams.as_deref());
+        streams.map_or((0, 0), |streams| (streams.readable(), streams.len()))
+    }
+
+    /// The time of the machine, never before `now`.
+    pub(super) fn at(&mut self, now: Instant) -> Instant {
+        self.advance(now)
+    }
+}

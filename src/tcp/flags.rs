@@ -1,0 +1,100 @@
+//! What is true of a connection, what it must send, and what it has to tell: three small sets of flags.
+
+/// Declares a small set of flags.
+macro_rules! flag_set {
+    ($(#[$doc:meta])* $name:ident: $bits:ty { $($(#[$flag_doc:meta])* $flag:ident = $value:expr;)+ }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(super) struct $name($bits);
+
+        #[allow(dead_code)]
+        impl $name {
+            pub(super) const NONE: Self = Self(0);
+            $($(#[$flag_doc])* pub(super) const $flag: Self = Self($value);)+
+
+            /// Whether any flag of `other` is set.
+            pub(super) const fn has(self, other: Self) -> bool {
+                self.0 & other.0 != 0
+            }
+
+            pub(super) const fn set(&mut self, other: Self, on: bool) {
+                if on { self.0 |= other.0 } else { self.0 &= !other.0 }
+            }
+
+            /// Whether it was set, and clears it.
+            pub(super) const fn take(&mut self, other: Self) -> bool {
+                let had = self.has(other);
+                self.set(other, false);
+                had
+            }
+        }
+
+        impl core::ops::BitOr for $name {
+            type Output = Self;
+            fn bitor(self, other: Self) -> Self {
+                Self(self.0 | other.0)
+            }
+        }
+    };
+}
+
+flag_set! {
+    /// What must be sent, besides data that may be.
+    Wants: u8 {
+        /// The SYN, or SYN-ACK of a simultaneous open.
+        SYN = 1;
+        /// The first segment in flight again, whatever the congestion window says.
+        HEAD = 2;
+        /// An empty probe left of the window.
+        PROBE = 4;
+        /// As much new data as fits, however little.
+        FORCE = 8;
+        /// An acknowledgment, now.
+        ACK = 16;
+        /// RST+ACK, and that is the last of it.
+        RESET = 32;
+        /// What was held back for being small.
+        PUSH = 64;
+    }
+}
+
+flag_set! {
+    /// What is true of a connection.
+    ConnFlags: u16 {
+        /// We opened it.
+        ACTIVE = 1;
+        /// Both ends use timestamps.
+        TIMESTAMPS = 2;
+        /// Both ends use SACK.
+        SACK = 4;
+        /// Both ends scale windows.
+        WINDOW_SCALE = 8;
+        /// The application will write no more; a FIN follows the last byte.
+        FIN_QUEUED = 16;
+        /// The FIN has been sent at least once.
+        FIN_SENT = 32;
+        /// The application closed: nobody reads.
+        ORPHAN = 64;
+        /// The application reads no more (shutdown of the read side, or closed).
+        DEAF = 128;
+        /// The peer's FIN was received; survives death.
+        PEER_FINISHED = 256;
+        /// A write did not fit; say so when there is room again.
+        WRITE_BLOCKED = 512;
+        /// The congestion window was the limit when we last sent.
+        CWND_LIMITED = 1024;
+        /// The peer's FIN was seen beyond a gap, at `peer_fin`.
+        FIN_HELD = 2048;
+    }
+}
+
+flag_set! {
+    /// Events not yet polled.
+    EventSet: u8 {
+        CONNECTED = 1;
+        READABLE = 2;
+        WRITABLE = 4;
+        FINISHED = 8;
+        CLOSED = 16;
+    }
+}

@@ -1,0 +1,82 @@
+//! One TCP connection as a machine without I/O (RFC 9293).
+//!
+//! # Theory of operation
+//!
+//! A [`Conn`] is a flat block of numbers. It owns no buffer, reads no clock and sends nothing: each call is told the
+//! time, the settings and the buffers, changes the numbers, and afterwards the machine is asked what it wants.
+//!
+//! | it is told | it is asked |
+//! |---|---|
+//! | [`Conn::handle_segment`]: a segment arrived | [`Conn::poll_transmit`]: the next segment to send, until `None` |
+//! | [`Conn::handle_timeout`]: time passed | [`Conn::poll_timeout`]: when to call `handle_timeout` |
+//! | [`Conn::handle_icmp`]: the network complains | [`Conn::poll_event`]: what the application should know |
+//! | [`Conn::finish`], [`Conn::close`], [`Conn::abort`], [`Conn::set_options`], [`Conn::handle_read`] | |
+//!
+//! After any telling, drain `poll_transmit`, then ask `poll_timeout`. Spurious calls do no harm.
+//!
+//! | room | question it answers |
+//! |---|---|
+//! | `state` | which states are there, and what leads where? |
+//! | `input` | what does an arriving segment mean? (RFC 9293 3.10.7, as numbered steps) |
+//! | `syn_sent` | what answers our SYN? |
+//! | `ack` | what does its acknowledgment tell? |
+//! | `receive` | where does its data go, and what window do we offer? |
+//! | `output` | what is sent next? (decided purely, then done) |
+//! | `timers` | which rule of [`crate::liveness`] owns the connection now, and when must it be asked? |
+//! | `recovery` | which segments in flight are lost? |
+//! | `delayed_ack` | when does an acknowledgment leave? |
+//! | `half_open`, `time_wait` | the two smaller blocks before and after a connection |
+//! | `icmp` | what does an ICMP error change? |
+
+mod ack;
+mod conn;
+mod delayed_ack;
+mod flags;
+mod half_open;
+mod icmp;
+mod info;
+mod input;
+mod options;
+mod output;
+mod receive;
+mod recovery;
+mod shutdown;
+mod state;
+mod syn_sent;
+mod time_wait;
+mod timers;
+
+use crate::config::Sysctl;
+use crate::seq::SeqNum;
+use crate::time::Instant;
+use crate::wire::{Flags, Header, Segment};
+
+pub use conn::{Conn, Event, Setup};
+pub use half_open::{HalfOpen, HalfOpenVerdict};
+pub use info::{TcpInfo, TimerKind};
+pub use output::Emit;
+pub use shutdown::Closed;
+pub use state::{State, TRANSITIONS};
+pub use time_wait::{TimeWait, TimeWaitVerdict};
+pub use timers::Fired;
+
+/// What every step of a machine may look at besides its own block: the time and the settings.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Env<'s> {
+    pub(crate) now: Instant,
+    pub(crate) sysctl: &'s Sysctl,
+}
+
+/// The reset that answers a segment no connection wants (RFC 9293 3.10.7.1; Linux `tcp_v4_send_reset`): none to a
+/// reset; to an ACK a bare reset at its number; to anything else a reset that acknowledges all of it. Window 0, no
+/// options.
+pub fn reset_for(segment: &Segment<'_>) -> Option<Header> {
+    let header = &segment.header;
+    if header.flags.contains(Flags::RST) {
+        None
+    } else if header.flags.contains(Flags::ACK) {
+        Some(Header::new(header.ack, SeqNum::new(0), Flags::RST))
+    } else {
+        Some(Header::new(SeqNum::new(0), segment.end(), Flags::RST | Flags::ACK))
+    }
+}
