@@ -169,7 +169,7 @@ mod tests {
     #[cfg(feature = "std")]
     #[test]
     fn an_io_error_keeps_the_kind_and_the_cause() {
-        use std::string::ToString;
+        use alloc::string::ToString;
         let io: std::io::Error = Error::TimedOut { cause: Cause::Keepalive, errno: Errno::EHOSTUNREACH }.into();
         assert_eq!(io.kind(), std::io::ErrorKind::HostUnreachable);
         assert!(io.to_string().contains("keepalive") && io.to_string().contains("EHOSTUNREACH"));

@@ -312,7 +312,7 @@ impl Options {
         match self.linger2_s {
             0 => Some(Duration::from_secs(sysctl.tcp_fin_timeout as u64)),
             secs if secs < 0 => None,
-            secs => Some(Duration::from_secs(secs as u64)),
+            secs => Some(Duration::from_secs(secs.unsigned_abs() as u64)),
         }
     }
 

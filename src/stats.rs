@@ -56,7 +56,7 @@ mod tests {
     fn every_counter_is_listed_once_under_its_mib_name() {
         let stats = Stats { timeouts: 7, ..Stats::default() };
         assert_eq!(stats.iter().find(|(name, _)| *name == "TcpExtTCPTimeouts"), Some(("TcpExtTCPTimeouts", 7)));
-        let mut names: std::vec::Vec<_> = stats.iter().map(|(name, _)| name).collect();
+        let mut names: alloc::vec::Vec<_> = stats.iter().map(|(name, _)| name).collect();
         let count = names.len();
         names.sort_unstable();
         names.dedup();

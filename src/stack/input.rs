@@ -1,8 +1,7 @@
 //! Where an arriving packet goes: to a connection, a half-open or TIME-WAIT block, a listener, or back as a reset.
 
 use super::{ConnId, Half, Owner, Stack};
-use crate::buf::ReceiveBuffer;
-use crate::tcp::{Conn, HalfOpenVerdict, TimeWaitVerdict, reset_for};
+use crate::tcp::{Conn, HalfOpenVerdict, TimeWait, TimeWaitVerdict, reset_for};
 use crate::time::Instant;
 use crate::wire::{self, Flags, Flow, FlowKey, IcmpError, Packet, ParseError, Segment};
 use bytes::Bytes;
@@ -53,10 +52,10 @@ impl Stack {
     fn route(&mut self, now: Instant, flow: Flow, segment: &Segment<'_>, frame: Option<Bytes>) {
         let key = FlowKey::from(flow);
         match self.find(&key) {
-            Some(Owner::Conn(index)) => self.to_conn(now, index, flow, segment, frame),
-            Some(Owner::HalfOpen(index)) => self.to_half_open(now, index, flow, segment, frame),
-            Some(Owner::TimeWait(index)) => self.to_time_wait(now, index, flow, segment),
-            None => self.to_listener(now, flow, segment, None),
+            Some(Owner::Conn(index)) => self.deliver(now, index, flow, segment, frame),
+            Some(Owner::HalfOpen(index)) => self.deliver_half_open(now, index, flow, segment, frame),
+            Some(Owner::TimeWait(index)) => self.deliver_time_wait(now, index, flow, segment),
+            None => self.deliver_new(now, flow, segment, None),
         }
     }
 
@@ -70,7 +69,7 @@ impl Stack {
         self.demux.find(key, is).map(Owner::unpack)
     }
 
-    fn to_conn(&mut self, now: Instant, index: u32, flow: Flow, segment: &Segment<'_>, frame: Option<Bytes>) {
+    fn deliver(&mut self, now: Instant, index: u32, flow: Flow, segment: &Segment<'_>, frame: Option<Bytes>) {
         if !segment.payload.is_empty() && !self.has_memory() {
             // The peer sends it again; an attacker gains nothing [A47].
             self.stats.rcv_q_drop += 1;
@@ -81,9 +80,9 @@ impl Stack {
             let before = established(conn);
             let reply = conn.handle_segment(now, segment, sysctl, queues);
             let reset = conn.death().is_some() && segment.header.flags.contains(Flags::RST);
-            (reply, before && reset, queues.held())
+            (reply, before && reset)
         });
-        let Some((reply, reset, _)) = outcome else { return };
+        let Some((reply, reset)) = outcome else { return };
         self.stats.estab_resets += u64::from(reset);
         if let Some(header) = reply {
             self.stats.challenge_acks += u64::from(!header.flags.contains(Flags::RST));
@@ -91,7 +90,7 @@ impl Stack {
         }
     }
 
-    fn to_half_open(&mut self, now: Instant, index: u32, flow: Flow, segment: &Segment<'_>, frame: Option<Bytes>) {
+    fn deliver_half_open(&mut self, now: Instant, index: u32, flow: Flow, segment: &Segment<'_>, frame: Option<Bytes>) {
         let Some(listener) = self.half_open.get_at(index).map(|half| half.listener) else { return };
         let room = self.has_accept_room(listener);
         let Some(options) = self.listener_options(listener) else {
@@ -138,10 +137,10 @@ impl Stack {
         self.half_open.remove_at(index);
         self.enqueue_accept(listener, id);
         self.stats.passive_opens += 1;
-        self.to_conn(now, id.0.index, flow, segment, frame);
+        self.deliver(now, id.0.index, flow, segment, frame);
     }
 
-    fn to_time_wait(&mut self, now: Instant, index: u32, flow: Flow, segment: &Segment<'_>) {
+    fn deliver_time_wait(&mut self, now: Instant, index: u32, flow: Flow, segment: &Segment<'_>) {
         let Some(block) = self.time_wait.get_at_mut(index) else { return };
         match block.handle_segment(now, segment, &self.config.sysctl) {
             TimeWaitVerdict::Nothing => {}
@@ -154,21 +153,20 @@ impl Stack {
             TimeWaitVerdict::Reopen(iss) => {
                 if self.listener_for(flow.local).is_some() {
                     self.remove_time_wait(index);
-                    return self.to_listener(now, flow, segment, Some(iss));
+                    return self.deliver_new(now, flow, segment, Some(iss));
                 }
             }
         }
         // It may have been extended: a wheel entry fires early and moves then, never late.
-        if let Some(block) = self.time_wait.get_at(index) {
-            if self.time_wait_wheel.deadline(index).is_none_or(|armed| block.due() < armed) {
-                self.time_wait_wheel.arm(index, block.due());
-            }
+        let Some(due) = self.time_wait.get_at(index).map(TimeWait::due) else { return };
+        if self.time_wait_wheel.deadline(index).is_none_or(|armed| due < armed) {
+            self.time_wait_wheel.arm(index, due);
         }
     }
 
     /// No connection has this flow: a SYN may begin one; anything else is answered by a reset (RFC 9293 3.10.7.1 and
     /// 2).
-    fn to_listener(&mut self, now: Instant, flow: Flow, segment: &Segment<'_>, iss: Option<crate::seq::SeqNum>) {
+    fn deliver_new(&mut self, now: Instant, flow: Flow, segment: &Segment<'_>, iss: Option<crate::seq::SeqNum>) {
         let flags = segment.header.flags;
         let Some(listener) = self.listener_for(flow.local) else {
             if let Some(header) = reset_for(segment) {

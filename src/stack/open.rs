@@ -127,10 +127,12 @@ impl Stack {
         };
         let loopback = flow.local.ip().is_loopback() || flow.local.ip() == flow.remote.ip();
         let block = self.time_wait.get_at(index);
-        let iss = block.and_then(|block| match explicit {
-            true => block.takeover(),
-            false => block.reuse(now, &self.config.sysctl, loopback),
-        });
+        let iss =
+            block.and_then(
+                |block| {
+                    if explicit { block.takeover() } else { block.reuse(now, &self.config.sysctl, loopback) }
+                },
+            );
         iss.map_or(Occupant::Taken, |iss| Occupant::Reusable(index, iss))
     }
 

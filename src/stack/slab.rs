@@ -111,12 +111,6 @@ impl<T> Slab<T> {
         }
     }
 
-    /// Takes out the value named by `key`; the key is stale from now on.
-    pub(crate) fn remove(&mut self, key: Key) -> Option<T> {
-        self.get(key)?;
-        self.remove_at(key.index)
-    }
-
     /// Takes out the value at `index`, whatever its generation.
     pub(crate) fn remove_at(&mut self, index: u32) -> Option<T> {
         let slot = self.slots.get_mut(index as usize)?;
@@ -167,6 +161,14 @@ impl<T> Slot<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl<T> Slab<T> {
+        /// Takes out the value named by `key`, as a holder of a perhaps stale key would.
+        fn remove(&mut self, key: Key) -> Option<T> {
+            self.get(key)?;
+            self.remove_at(key.index)
+        }
+    }
     use alloc::collections::BTreeMap;
 
     #[test]

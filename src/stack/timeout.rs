@@ -1,6 +1,7 @@
 //! Whose time has come? (The wheels may fire early, never before there is something due in them.)
 
 use super::Stack;
+use super::wheel::Wheel;
 use crate::liveness::Cause;
 use crate::tcp::{Fired, HalfOpenVerdict};
 use crate::time::Instant;
@@ -35,10 +36,7 @@ impl Stack {
     /// When [`Stack::handle_timeout`] must be called next; `None` if no time changes anything. May be early, never late
     /// by a millisecond or more.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        [&self.conn_wheel, &self.half_open_wheel, &self.time_wait_wheel]
-            .into_iter()
-            .filter_map(|wheel| wheel.next())
-            .min()
+        [&self.conn_wheel, &self.half_open_wheel, &self.time_wait_wheel].into_iter().filter_map(Wheel::next).min()
     }
 
     fn on_conn_timeout(&mut self, now: Instant, index: u32) {

@@ -54,6 +54,21 @@ pub(super) struct Owed {
     pub(super) out_of_order: bool,
 }
 
+/// A data segment, as far as acknowledging it goes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Arrival {
+    /// Payload, in bytes.
+    pub(super) len: usize,
+    /// Whether it carried PSH.
+    pub(super) pushed: bool,
+    /// The MSS we announced: no full segment is larger.
+    pub(super) mss: u16,
+    /// The window we last offered.
+    pub(super) window: u32,
+    /// The retransmission timeout: a longer pause is a fresh start.
+    pub(super) rto: Duration,
+}
+
 impl DelayedAck {
     pub(super) const fn new(mss: u16, now: Instant) -> Self {
         let rcv_mss = if mss < RCV_MSS_INITIAL { mss } else { RCV_MSS_INITIAL };
@@ -70,8 +85,9 @@ impl DelayedAck {
         }
     }
 
-    /// In-order or out-of-order data of `len` bytes arrived; an ACK is owed.
-    pub(super) fn on_data(&mut self, now: Instant, len: usize, pushed: bool, mss: u16, window: u32, rto: Duration) {
+    /// Data arrived, in order or not; an ACK is owed.
+    pub(super) fn on_data(&mut self, now: Instant, arrival: &Arrival) {
+        let Arrival { len, pushed, mss, window, rto } = *arrival;
         self.scheduled = true;
         self.measure(len, pushed, mss);
         let now_ms = now.as_millis() as u32;
@@ -158,7 +174,7 @@ impl DelayedAck {
     }
 
     /// Whether the owed ACK leaves now.
-    pub(super) fn is_immediate(&self, owed: &Owed, threshold: u8) -> bool {
+    pub(super) fn is_immediate(&self, owed: Owed, threshold: u8) -> bool {
         let second_full_segment = owed.unacknowledged > u32::from(self.rcv_mss) && owed.window_holds;
         let quick = self.quick > 0 && self.pingpong < threshold;
         second_full_segment || quick || owed.out_of_order

@@ -253,7 +253,7 @@ impl HalfOpen {
     /// PAWS against the timestamp of the SYN.
     fn is_old(&self, header: &Header) -> bool {
         let timestamps = header.options.timestamps.filter(|_| self.has_timestamps());
-        timestamps.is_some_and(|timestamps| (self.ts_recent.wrapping_sub(timestamps.val) as i32) > 1)
+        timestamps.is_some_and(|timestamps| self.ts_recent.wrapping_sub(timestamps.val).cast_signed() > 1)
             && !header.flags.contains(Flags::RST)
     }
 }

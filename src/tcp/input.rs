@@ -85,7 +85,7 @@ impl Conn {
         let Some(timestamps) = header.options.timestamps.filter(|_| self.flags.has(ConnFlags::TIMESTAMPS)) else {
             return Step::Continue;
         };
-        let age = self.ts_recent.wrapping_sub(timestamps.val) as i32;
+        let age = self.ts_recent.wrapping_sub(timestamps.val).cast_signed();
         let expired = seconds(env.now).wrapping_sub(self.ts_recent_s) >= TS_RECENT_VALID_S;
         // One unit of tolerance: two clocks may tick between a segment and the one overtaking it.
         if age <= 1 || expired || header.flags.contains(Flags::RST) {
@@ -176,7 +176,7 @@ impl Conn {
         let Some(timestamps) = header.options.timestamps.filter(|_| self.flags.has(ConnFlags::TIMESTAMPS)) else {
             return;
         };
-        let newer = timestamps.val.wrapping_sub(self.ts_recent) as i32 >= 0;
+        let newer = timestamps.val.wrapping_sub(self.ts_recent).cast_signed() >= 0;
         let expired = seconds(env.now).wrapping_sub(self.ts_recent_s) >= TS_RECENT_VALID_S;
         if header.seq.at_or_before(self.rcv_wup) && (newer || expired) {
             self.ts_recent = timestamps.val;
@@ -222,7 +222,7 @@ impl Conn {
         }
         let threshold = env.sysctl.tcp_pingpong_thresh;
         let owed = self.owed(env.sysctl, buffers);
-        if self.delayed_ack.is_immediate(&owed, threshold)
+        if self.delayed_ack.is_immediate(owed, threshold)
             || self.delayed_ack.delay(env.now, self.estimator.srtt(), threshold)
         {
             self.wants.set(Wants::ACK, true);

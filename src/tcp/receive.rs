@@ -3,7 +3,7 @@
 
 use super::Env;
 use super::conn::Conn;
-use super::delayed_ack::Owed;
+use super::delayed_ack::{Arrival, Owed};
 use super::flags::{ConnFlags, EventSet, Wants};
 use super::state::State;
 use crate::buf::Buffers;
@@ -40,9 +40,14 @@ impl Conn {
             // A window probe, or data beyond a closed window: answered, not taken (RFC 9293 3.8.6.1).
             return Some(self.ack_header(env, buffers, None));
         }
-        let (pushed, mss) = (header.flags.contains(Flags::PSH), self.advertised_mss());
-        let rto = self.rto(env.sysctl);
-        self.delayed_ack.on_data(env.now, segment.payload.len(), pushed, mss, self.rcv_wnd, rto);
+        let arrival = Arrival {
+            len: segment.payload.len(),
+            pushed: header.flags.contains(Flags::PSH),
+            mss: self.advertised_mss(),
+            window: self.rcv_wnd,
+            rto: self.rto(env.sysctl),
+        };
+        self.delayed_ack.on_data(env.now, &arrival);
         let advanced = buffers.insert(offset, payload);
         if advanced == 0 {
             let first = SackBlock { start, end: start + payload.len() as u32 };

@@ -91,7 +91,7 @@ impl Conn {
             Phase::Recovery => {
                 if acked.advanced && !self.flags.has(ConnFlags::SACK) {
                     // RFC 6582 3.2 step 3: a partial ACK says that the next segment is lost, too.
-                    self.mark_head_lost(buffers);
+                    mark_head_lost(buffers);
                 } else {
                     self.mark_lost(env, buffers);
                 }
@@ -117,7 +117,7 @@ impl Conn {
         let threshold = u32::from(env.sysctl.tcp_reordering);
         if !self.flags.has(ConnFlags::SACK) {
             let lost = u32::from(self.recovery.dup_acks) >= threshold && self.recovery.phase == Phase::Open;
-            return lost && self.mark_head_lost(buffers);
+            return lost && mark_head_lost(buffers);
         }
         let mut above = 0;
         let mut found = false;
@@ -132,13 +132,6 @@ impl Conn {
             }
         }
         found
-    }
-
-    fn mark_head_lost(&mut self, buffers: &mut impl Buffers) -> bool {
-        let Some(mut head) = buffers.sent(0) else { return false };
-        head.marks = head.marks.with(Marks::LOST).without(Marks::RETRANSMITTED);
-        buffers.set_sent(0, head);
-        true
     }
 
     /// RFC 5681 3.2 step 2: halve, and resend at least one segment at once.
@@ -216,4 +209,12 @@ impl Conn {
             })
         })
     }
+}
+
+/// The first segment in flight is lost, and so was its retransmission, if there was one.
+fn mark_head_lost(buffers: &mut impl Buffers) -> bool {
+    let Some(mut head) = buffers.sent(0) else { return false };
+    head.marks = head.marks.with(Marks::LOST).without(Marks::RETRANSMITTED);
+    buffers.set_sent(0, head);
+    true
 }

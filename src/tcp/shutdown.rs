@@ -173,6 +173,9 @@ impl Conn {
 
     /// A read found nothing: what that means now. The stored error once, then the end of the stream; before that, wait.
     /// After the peer's FIN it is always the end of the stream, and the error waits for the next write (as on Linux).
+    ///
+    /// # Errors
+    /// The stored error, or [`Error::WouldBlock`].
     pub fn read_outcome(&mut self) -> Result<(), Error> {
         if self.flags.has(ConnFlags::PEER_FINISHED) {
             return Ok(());
@@ -181,9 +184,8 @@ impl Conn {
             return Err(error);
         }
         match self.state {
-            _ if self.flags.has(ConnFlags::DEAF) => Ok(()),
-            State::Closed if self.flags.has(ConnFlags::ACTIVE) || self.death.is_some() => Ok(()),
             State::Closed | State::TimeWait => Ok(()),
+            _ if self.flags.has(ConnFlags::DEAF) => Ok(()),
             _ => Err(Error::WouldBlock),
         }
     }

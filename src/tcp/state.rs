@@ -102,8 +102,8 @@ impl fmt::Display for State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fmt::Write as _;
-    use std::string::String;
+    use alloc::string::String;
+    use core::fmt::Write as _;
 
     /// The drawing in `manual::architecture` is this table, in Mermaid's language.
     #[test]

@@ -39,9 +39,9 @@ impl Conn {
         }
         self.take_syn(env, header);
         if acks {
-            self.complete(env, segment, buffers)
+            self.complete(env, segment, buffers);
         } else {
-            self.cross(env)
+            self.cross(env);
         }
         None
     }
@@ -86,23 +86,21 @@ impl Conn {
         if let Some(mss) = options.mss.filter(|&mss| mss != 0) {
             self.peer_mss = mss;
         }
-        match options.window_scale.filter(|_| self.flags.has(ConnFlags::WINDOW_SCALE)) {
-            Some(shift) => self.snd_wscale = shift.min(super::receive::WINDOW_SCALE_MAX),
-            None => {
-                self.flags.set(ConnFlags::WINDOW_SCALE, false);
-                self.rcv_wscale = 0;
-                self.rcv_wnd = self.rcv_wnd.min(u32::from(u16::MAX));
-            }
+        if let Some(shift) = options.window_scale.filter(|_| self.flags.has(ConnFlags::WINDOW_SCALE)) {
+            self.snd_wscale = shift.min(super::receive::WINDOW_SCALE_MAX);
+        } else {
+            self.flags.set(ConnFlags::WINDOW_SCALE, false);
+            self.rcv_wscale = 0;
+            self.rcv_wnd = self.rcv_wnd.min(u32::from(u16::MAX));
         }
         if !options.sack_permitted {
             self.flags.set(ConnFlags::SACK, false);
         }
-        match options.timestamps.filter(|_| self.flags.has(ConnFlags::TIMESTAMPS)) {
-            Some(timestamps) => {
-                self.ts_recent = timestamps.val;
-                self.ts_recent_s = seconds(env.now);
-            }
-            None => self.flags.set(ConnFlags::TIMESTAMPS, false),
+        if let Some(timestamps) = options.timestamps.filter(|_| self.flags.has(ConnFlags::TIMESTAMPS)) {
+            self.ts_recent = timestamps.val;
+            self.ts_recent_s = seconds(env.now);
+        } else {
+            self.flags.set(ConnFlags::TIMESTAMPS, false);
         }
         // The window of a SYN is never scaled (RFC 7323 2.2).
         self.snd_wnd = u32::from(header.window);

@@ -209,7 +209,7 @@ impl TimeWait {
     fn is_old(&self, now: Instant, segment: &Segment<'_>) -> bool {
         let Some(timestamps) = segment.header.options.timestamps.filter(|_| self.timestamps) else { return false };
         let expired = seconds(now).wrapping_sub(self.ts_recent_s) >= super::input::TS_RECENT_VALID_S;
-        let age = self.ts_recent.wrapping_sub(timestamps.val) as i32;
+        let age = self.ts_recent.wrapping_sub(timestamps.val).cast_signed();
         age > 1 && !expired && !segment.header.flags.contains(Flags::RST)
     }
 
