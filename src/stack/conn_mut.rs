@@ -27,7 +27,7 @@ impl<'s> ConnMut<'s> {
     /// # Errors
     /// What ended the connection, once; then [`Error::BrokenPipe`].
     pub fn send(&mut self, now: Instant, mut data: Bytes) -> Result<Bytes, Error> {
-        let now = self.stack.at(now);
+        self.stack.at(now);
         let memory = self.stack.has_memory();
         self.act(|conn, sysctl, queues| {
             conn.write_outcome()?;
@@ -40,7 +40,6 @@ impl<'s> ConnMut<'s> {
             if !data.is_empty() {
                 conn.on_write_blocked();
             }
-            let _ = now;
             Ok(data)
         })
     }
@@ -58,10 +57,10 @@ impl<'s> ConnMut<'s> {
     /// # Errors
     /// As [`ConnMut::receive`].
     pub fn receive_at_most(&mut self, now: Instant, max: usize) -> Result<Option<Bytes>, Error> {
-        let now = self.stack.at(now);
+        self.stack.at(now);
         self.act(|conn, sysctl, queues| match queues.take_readable(max) {
             Some(data) => {
-                conn.handle_read(now, sysctl, queues);
+                conn.handle_read(sysctl, queues);
                 Ok(Some(data))
             }
             None => conn.read_outcome().map(|()| None),
@@ -73,7 +72,7 @@ impl<'s> ConnMut<'s> {
     /// # Errors
     /// As [`ConnMut::receive`].
     pub fn read(&mut self, now: Instant, into: &mut [u8]) -> Result<usize, Error> {
-        let now = self.stack.at(now);
+        self.stack.at(now);
         self.act(|conn, sysctl, queues| {
             if into.is_empty() {
                 return Ok(0);
@@ -81,7 +80,7 @@ impl<'s> ConnMut<'s> {
             match queues.read(into) {
                 0 => conn.read_outcome().map(|()| 0),
                 len => {
-                    conn.handle_read(now, sysctl, queues);
+                    conn.handle_read(sysctl, queues);
                     Ok(len)
                 }
             }
@@ -100,8 +99,8 @@ impl<'s> ConnMut<'s> {
 
     /// We send no more: a FIN follows what is queued. Receiving goes on.
     pub fn finish(&mut self, now: Instant) {
-        let now = self.stack.at(now);
-        self.act(|conn, _, queues| conn.finish(now, queues));
+        self.stack.at(now);
+        self.act(|conn, _, queues| conn.finish(queues));
     }
 
     /// We read no more.
@@ -124,7 +123,7 @@ impl<'s> ConnMut<'s> {
             let closed = conn.close(now, sysctl, queues);
             abrupt = lively && closed == Closed::Gone;
             if crowded && closed == Closed::Orphan {
-                conn.abort(now, queues);
+                conn.abort(queues);
             }
             queues.clear_received();
             conn.is_orphan()
@@ -139,10 +138,10 @@ impl<'s> ConnMut<'s> {
 
     /// Ends it now: a reset to the peer, and everything queued is lost. The id is stale afterwards.
     pub fn abort(self, now: Instant) {
-        let now = self.stack.at(now);
+        self.stack.at(now);
         let Some(index) = self.stack.index_of(self.id) else { return };
         self.stack.with(index, None, |conn, _, queues| {
-            conn.abort(now, queues);
+            conn.abort(queues);
             queues.clear_received();
         });
         self.stack.release(index);

@@ -9,7 +9,6 @@ use super::state::State;
 use crate::buf::Buffers;
 use crate::config::Sysctl;
 use crate::seq::SeqNum;
-use crate::time::Instant;
 use crate::wire::{Flags, Header, SackBlock, SackBlocks, Segment, TcpOptions, Timestamps};
 
 impl Conn {
@@ -226,11 +225,10 @@ impl Conn {
 
     /// The application read something: an owed ACK may be due, or a window worth announcing opened (RFC 9293
     /// 3.8.6.2.2; Linux `tcp_cleanup_rbuf`).
-    pub fn handle_read(&mut self, now: Instant, sysctl: &Sysctl, buffers: &impl Buffers) {
+    pub fn handle_read(&mut self, sysctl: &Sysctl, buffers: &impl Buffers) {
         if !matches!(self.state, State::Established | State::FinWait1 | State::FinWait2 | State::CloseWait) {
             return;
         }
-        let _ = now; // the decision needs no time; every telling takes it, so that none can forget to pass it
         let unacknowledged = self.rcv_nxt.distance(self.rcv_wup);
         let drained = buffers.readable() == 0;
         if self.delayed_ack.is_due_after_read(unacknowledged, drained, sysctl.tcp_pingpong_thresh) {

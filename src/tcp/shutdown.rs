@@ -27,8 +27,7 @@ pub enum Closed {
 impl Conn {
     /// We send no more: a FIN follows the last byte queued (`shutdown(SHUT_WR)`). Receiving goes on. A second call does
     /// nothing. In SYN-SENT there is nothing to finish: the connection is gone.
-    pub fn finish(&mut self, now: Instant, buffers: &mut impl Buffers) {
-        let _ = now; // every telling takes the time, so that no caller can forget it
+    pub fn finish(&mut self, buffers: &mut impl Buffers) {
         match self.state {
             State::Closed | State::TimeWait => {}
             State::SynSent => self.die(None, buffers),
@@ -69,13 +68,13 @@ impl Conn {
                 return Closed::Gone;
             }
             _ if unread || no_linger => {
-                self.abort(now, buffers);
+                self.abort(buffers);
                 return Closed::Gone;
             }
             _ => {}
         }
         self.flags.set(ConnFlags::ORPHAN | ConnFlags::DEAF, true);
-        self.finish(now, buffers);
+        self.finish(buffers);
         self.keepalive.disarm();
         if self.state == State::FinWait2 {
             self.enter_fin_wait2(&env, buffers);
@@ -84,8 +83,7 @@ impl Conn {
     }
 
     /// Ends it now: RST+ACK to a peer that knows us, and everything queued is lost.
-    pub fn abort(&mut self, now: Instant, buffers: &mut impl Buffers) {
-        let _ = now; // as in `finish`
+    pub fn abort(&mut self, buffers: &mut impl Buffers) {
         let peer_must_know = matches!(
             self.state,
             State::SynReceived | State::Established | State::FinWait1 | State::FinWait2 | State::CloseWait
@@ -104,7 +102,7 @@ impl Conn {
 
     pub(super) fn follow(&mut self, plan: Plan, env: &Env<'_>, buffers: &mut impl Buffers) {
         match plan {
-            Plan::Reset => self.abort(env.now, buffers),
+            Plan::Reset => self.abort(buffers),
             Plan::Whole(length) => self.write_timer.arm(Purpose::FinWait2, env.now + length),
             Plan::Block(length) => {
                 self.stop_timers();
