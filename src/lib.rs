@@ -10,6 +10,8 @@ pub mod buf;
 pub mod config;
 pub mod congestion;
 pub mod error;
+#[cfg(feature = "http")]
+pub mod http;
 pub mod liveness;
 pub mod manual;
 #[cfg(all(feature = "tun", target_os = "linux"))]
