@@ -163,6 +163,10 @@ impl Conn {
         if header.ack.at_or_after(self.snd_una) {
             self.process_ack(env, segment, buffers);
             self.after_fin_acked(env, buffers);
+            if self.wants.take(Wants::RESET) {
+                // FIN-WAIT-2 is to be skipped (`TCP_LINGER2` below 0): answered as by a closed port.
+                return reset_for(segment).map_or(Step::Drop, Step::Reply);
+            }
         }
         Step::Continue
     }
