@@ -67,6 +67,8 @@ pub struct Conn {
     pub(super) snd_wl1: SeqNum,
     /// The largest window the peer ever offered.
     pub(super) max_window: u32,
+    /// How much the peer acknowledged so far; stops counting at 2^32.
+    pub(super) bytes_acked: u32,
     /// One past the last segment smaller than the MSS (Minshall's Nagle).
     pub(super) snd_sml: SeqNum,
     pub(super) snd_wscale: u8,
@@ -181,6 +183,7 @@ impl Conn {
             snd_wnd: 0,
             snd_wl1: SeqNum::default(),
             max_window: 0,
+            bytes_acked: 0,
             snd_sml: setup.iss,
             snd_wscale: 0,
             rcv_wscale: 0,
