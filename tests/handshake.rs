@@ -1,5 +1,5 @@
-//! We connect (RFC 9293 3.5, 3.10.7.3; Linux `tcp_connect`, `tcp_rcv_synsent_state_process`). Who is connected to stands
-//! in `listening.rs`.
+//! We connect (RFC 9293 3.5, 3.10.7.3; Linux `tcp_connect`, `tcp_rcv_synsent_state_process`). Who is connected to
+//! stands in `listening.rs`.
 #![cfg(feature = "alloc")]
 
 mod common;

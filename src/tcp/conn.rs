@@ -98,7 +98,7 @@ pub struct Conn {
     pub(super) ts_recent_s: u32,
 
     // Liveness.
-    /// Last reception that counts as life (`linux-semantics` 0.5).
+    /// Last reception that counts as life: in-order data, or an ACK of something in flight or of nothing new.
     pub(super) heard_at: Instant,
     pub(super) estimator: Estimator,
     pub(super) retransmission: Retransmission,
