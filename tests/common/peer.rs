@@ -202,9 +202,25 @@ impl Peer {
         self.inject_with(text, |packet| *packet.last_mut().unwrap() ^= 1);
     }
 
+    /// The peer sends all of these at once: the stack sees each before it may answer any.
+    #[track_caller]
+    pub fn inject_all(&mut self, texts: &[&str]) {
+        self.expect_nothing();
+        for text in texts {
+            self.hand_over(text, |_| ());
+        }
+        self.drain();
+    }
+
     #[track_caller]
     fn inject_with(&mut self, text: &str, damage: impl FnOnce(&mut Vec<u8>)) {
         self.expect_nothing();
+        self.hand_over(text, damage);
+        self.drain();
+    }
+
+    #[track_caller]
+    fn hand_over(&mut self, text: &str, damage: impl FnOnce(&mut Vec<u8>)) {
         let spec = Spec::parse(text);
         let base = self.base_in();
         let payload: Vec<u8> = (0..spec.len).map(|at| pattern(spec.seq.wrapping_add(at).wrapping_sub(1))).collect();
@@ -213,7 +229,6 @@ impl Peer {
         damage(&mut packet);
         self.say(&format!("< {}", notation::render(&tcp, &base)));
         let _ = self.stack.handle_packet(self.now, &packet);
-        self.drain();
     }
 
     /// A router reports an error about a segment of the stack at relative sequence number `seq`.
