@@ -71,6 +71,8 @@ pub struct Conn {
     pub(super) bytes_acked: u32,
     /// One past the last segment smaller than the MSS (Minshall's Nagle).
     pub(super) snd_sml: SeqNum,
+    /// One past the last byte sent with PSH.
+    pub(super) pushed_seq: SeqNum,
     pub(super) snd_wscale: u8,
 
     // Receive sequence space.
@@ -185,6 +187,7 @@ impl Conn {
             max_window: 0,
             bytes_acked: 0,
             snd_sml: setup.iss,
+            pushed_seq: setup.iss,
             snd_wscale: 0,
             rcv_wscale: 0,
             rcv_nxt: SeqNum::default(),
@@ -228,6 +231,7 @@ impl Conn {
     /// The handshake is complete: sizes are agreed, and keepalive begins if it was switched on before.
     pub(super) fn on_established(&mut self, env: &Env<'_>) {
         self.heard_at = env.now;
+        self.pushed_seq = self.snd_nxt;
         self.update_mss(env.sysctl);
         self.delayed_ack = DelayedAck::new(self.mss.min(self.advertised_mss()), env.now);
         self.last_sent_ms = env.now.as_millis() as u32;

@@ -262,8 +262,11 @@ impl Conn {
     pub(super) fn old_part(&self, sysctl: &Sysctl, segment: &Segment<'_>) -> Option<SackBlock> {
         let start = segment.header.seq;
         let end = (start + segment.payload.len() as u32).min(self.rcv_nxt);
-        let reports = self.flags.has(ConnFlags::SACK) && sysctl.tcp_dsack != 0;
-        (reports && start.before(end)).then_some(SackBlock { start, end })
+        (self.reports_duplicates(sysctl) && start.before(end)).then_some(SackBlock { start, end })
+    }
+
+    pub(super) fn reports_duplicates(&self, sysctl: &Sysctl) -> bool {
+        self.flags.has(ConnFlags::SACK) && sysctl.tcp_dsack != 0
     }
 
     /// Whether an invalid segment must stay unanswered: one answer per `tcp_invalid_ratelimit` and connection.

@@ -232,8 +232,15 @@ impl Conn {
         self.wants.set(Wants::PROBE, false);
         let offset = self.in_flight_bytes();
         let drained = offset + len == buffers.len() as u32;
-        let mut marks = if drained || forced { Marks::PSH } else { Marks::NONE };
         let seq = self.snd_nxt;
+        let end = seq + len;
+        // A peer that delivers only at PSH must not be left with more than half its buffer (Linux `forced_push`).
+        let overdue = end.distance(self.pushed_seq) > self.max_window / 2;
+        let mut marks = Marks::NONE;
+        if drained || forced || overdue {
+            marks = Marks::PSH;
+            self.pushed_seq = end;
+        }
         if fin {
             marks = marks.with(Marks::FIN);
             self.flags.set(ConnFlags::FIN_SENT, true);

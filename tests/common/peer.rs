@@ -194,15 +194,42 @@ impl Peer {
     /// The peer sends this. Everything the stack sent before must have been expected.
     #[track_caller]
     pub fn inject(&mut self, text: &str) {
+        self.inject_with(text, |_| ());
+    }
+
+    /// The same with one bit wrong: the last.
+    #[track_caller]
+    pub fn inject_damaged(&mut self, text: &str) {
+        self.inject_with(text, |packet| *packet.last_mut().unwrap() ^= 1);
+    }
+
+    /// The peer sends all of these at once: the stack sees each before it may answer any.
+    #[track_caller]
+    pub fn inject_all(&mut self, texts: &[&str]) {
         self.expect_nothing();
+        for text in texts {
+            self.hand_over(text, |_| ());
+        }
+        self.drain();
+    }
+
+    #[track_caller]
+    fn inject_with(&mut self, text: &str, damage: impl FnOnce(&mut Vec<u8>)) {
+        self.expect_nothing();
+        self.hand_over(text, damage);
+        self.drain();
+    }
+
+    #[track_caller]
+    fn hand_over(&mut self, text: &str, damage: impl FnOnce(&mut Vec<u8>)) {
         let spec = Spec::parse(text);
         let base = self.base_in();
         let payload: Vec<u8> = (0..spec.len).map(|at| pattern(spec.seq.wrapping_add(at).wrapping_sub(1))).collect();
         let mut tcp = notation::build(&spec, &base, [self.ports.0, self.ports.1], &payload);
-        let packet = self.enclose(&mut tcp);
+        let mut packet = self.enclose(&mut tcp);
+        damage(&mut packet);
         self.say(&format!("< {}", notation::render(&tcp, &base)));
         let _ = self.stack.handle_packet(self.now, &packet);
-        self.drain();
     }
 
     /// A router reports an error about a segment of the stack at relative sequence number `seq`.
