@@ -163,6 +163,10 @@ impl Conn {
         if header.ack.at_or_after(self.snd_una) {
             self.process_ack(env, segment, buffers);
             self.after_fin_acked(env, buffers);
+            if self.wants.take(Wants::RESET) {
+                // A negative TCP_LINGER2: Linux forgets the connection, then answers as any stranger would.
+                return reset_for(segment).map_or(Step::Drop, Step::Reply);
+            }
         }
         Step::Continue
     }
