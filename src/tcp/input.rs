@@ -113,6 +113,9 @@ impl Conn {
             return Step::Continue;
         }
         if header.flags.contains(Flags::RST) {
+            if self.is_reset_after_fin(header) {
+                self.die_of_reset(buffers);
+            }
             return Step::Drop;
         }
         if header.flags.contains(Flags::SYN) {
@@ -127,15 +130,18 @@ impl Conn {
         if !header.flags.contains(Flags::RST) {
             return Step::Continue;
         }
-        let after_fin =
-            matches!(self.state, State::CloseWait | State::LastAck | State::Closing) && header.seq + 1 == self.rcv_nxt;
         let right_of_sack = self.flags.has(ConnFlags::SACK)
             && highest_held(buffers).is_some_and(|end| header.seq == self.rcv_nxt + end);
-        if header.seq == self.rcv_nxt || after_fin || right_of_sack {
+        if header.seq == self.rcv_nxt || self.is_reset_after_fin(header) || right_of_sack {
             self.die_of_reset(buffers);
             return Step::Drop;
         }
         self.challenge(env, buffers)
+    }
+
+    /// Some peers reset with the number of their FIN, left of the window (Linux `tcp_reset_check`).
+    fn is_reset_after_fin(&self, header: &Header) -> bool {
+        matches!(self.state, State::CloseWait | State::LastAck | State::Closing) && header.seq + 1 == self.rcv_nxt
     }
 
     /// Fourth, the SYN bit: whoever sends it does not know this connection; asking back settles it (RFC 5961 4.2).
@@ -152,7 +158,8 @@ impl Conn {
         if self.state == State::SynReceived && !self.is_our_handshake_acked(header) {
             return reset_for(segment).map_or(Step::Drop, Step::Reply);
         }
-        let oldest = self.snd_una - self.max_window.max(self.snd_nxt.distance(self.snd_una));
+        // RFC 5961 5.2: nobody who is on the path acknowledges what never was, or so long ago.
+        let oldest = self.snd_una - self.max_window.min(self.bytes_acked);
         if header.ack.after(self.snd_nxt) || header.ack.before(oldest) {
             return self.challenge(env, buffers);
         }
@@ -164,7 +171,7 @@ impl Conn {
             self.process_ack(env, segment, buffers);
             self.after_fin_acked(env, buffers);
             if self.wants.take(Wants::RESET) {
-                // A negative TCP_LINGER2: Linux forgets the connection, then answers as any stranger would.
+                // FIN-WAIT-2 is to be skipped (`TCP_LINGER2` below 0): answered as by a closed port.
                 return reset_for(segment).map_or(Step::Drop, Step::Reply);
             }
         }

@@ -103,7 +103,8 @@ impl Peer {
         self.listener = Some(listener);
     }
 
-    /// The usual passive handshake, without SACK and timestamps: round trip 1 ms, window 64000, clock marked at its end.
+    /// The usual passive handshake, without SACK and timestamps: round trip 1 ms, window 64000, clock marked at its
+    /// end.
     #[track_caller]
     pub fn open(&mut self, options: Options) {
         self.open_with(options, "mss 1460,nop,wscale 7");
