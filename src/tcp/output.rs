@@ -254,8 +254,10 @@ impl Conn {
             self.snd_sml = self.snd_nxt;
         }
         if first {
-            self.zero_window.on_episode_end();
             self.restart_retransmission_timer(env, buffers);
+        }
+        if drained {
+            self.zero_window.on_episode_end();
         }
         if len > 0 {
             self.last_sent_ms = env.now.as_millis() as u32;
