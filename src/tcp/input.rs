@@ -113,6 +113,9 @@ impl Conn {
             return Step::Continue;
         }
         if header.flags.contains(Flags::RST) {
+            if self.is_reset_at_fin(header) {
+                self.die_of_reset(buffers);
+            }
             return Step::Drop;
         }
         if header.flags.contains(Flags::SYN) {
@@ -121,21 +124,25 @@ impl Conn {
         self.duplicate_ack(env, segment, buffers)
     }
 
-    /// Second, the RST bit: believed only where it must come from the peer (RFC 5961 3.2; Linux `tcp_reset_check`).
+    /// Second, the RST bit: believed only where it must come from the peer (RFC 5961 3.2; Linux
+    /// `tcp_validate_incoming`, `tcp_reset_check`).
     fn second_check_reset(&mut self, env: &Env<'_>, segment: &Segment<'_>, buffers: &mut impl Buffers) -> Step {
         let header = &segment.header;
         if !header.flags.contains(Flags::RST) {
             return Step::Continue;
         }
-        let after_fin =
-            matches!(self.state, State::CloseWait | State::LastAck | State::Closing) && header.seq + 1 == self.rcv_nxt;
         let right_of_sack = self.flags.has(ConnFlags::SACK)
             && highest_held(buffers).is_some_and(|end| header.seq == self.rcv_nxt + end);
-        if header.seq == self.rcv_nxt || after_fin || right_of_sack {
+        if header.seq == self.rcv_nxt || self.is_reset_at_fin(header) || right_of_sack {
             self.die_of_reset(buffers);
             return Step::Drop;
         }
         self.challenge(env, buffers)
+    }
+
+    /// Some hosts end a connection by FIN, then RST with the FIN's number, which by then lies left of the window.
+    fn is_reset_at_fin(&self, header: &Header) -> bool {
+        matches!(self.state, State::CloseWait | State::LastAck | State::Closing) && header.seq + 1 == self.rcv_nxt
     }
 
     /// Fourth, the SYN bit: whoever sends it does not know this connection; asking back settles it (RFC 5961 4.2).
