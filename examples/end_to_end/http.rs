@@ -4,7 +4,7 @@ use longhaul::http::head::{self, Framing};
 use std::io::{self, Read, Write};
 
 /// Answers requests on one connection until the peer is done with it. Returns how many were answered.
-pub fn serve(mut stream: impl Read + Write) -> io::Result<usize> {
+pub(crate) fn serve(mut stream: impl Read + Write) -> io::Result<usize> {
     let mut buffer = Buffer::default();
     let mut answered = 0;
     loop {
@@ -32,7 +32,7 @@ pub fn serve(mut stream: impl Read + Write) -> io::Result<usize> {
 }
 
 /// Fetches `paths` one after another on one persistent connection; the bodies in order.
-pub fn fetch(mut stream: impl Read + Write, paths: &[&str]) -> io::Result<Vec<String>> {
+pub(crate) fn fetch(mut stream: impl Read + Write, paths: &[&str]) -> io::Result<Vec<String>> {
     let mut buffer = Buffer::default();
     let mut bodies = Vec::new();
     for path in paths {

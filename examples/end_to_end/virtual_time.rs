@@ -7,9 +7,10 @@ use longhaul::sim::{Cut, HostId, Link, Sim};
 use longhaul::stack::ConnId;
 use longhaul::tcp::State;
 use longhaul::time::Duration;
+use std::path::Path;
 
 /// The two figures that everybody quotes, as they really are.
-pub fn linux_defaults() -> Outcome {
+pub(crate) fn linux_defaults() -> Outcome {
     let (keepalive, cause) = idle_until_death()?;
     println!("   idle, SO_KEEPALIVE on, peer silent:       dead after {keepalive:>9.3?}  {cause}");
     promise(keepalive, Duration::from_secs(7200 + 9 * 75), "keepalive: 7200 s + 9 x 75 s")?;
@@ -19,17 +20,19 @@ pub fn linux_defaults() -> Outcome {
 }
 
 /// Requests and answers between two of our stacks, for machines that forbid namespaces.
-pub fn conversation() -> Outcome {
+pub(crate) fn conversation(capture: &Path) -> Outcome {
     let mut wire = Pair::connect(Options::new())?;
     for number in 1..=3 {
         let now = wire.sim.now();
-        wire.sim.stack(wire.a).conn(wire.client).ok_or("no client")?.send(now, "GET / HTTP/1.1\r\nHost: b\r\n\r\n".into())?;
+        let mut client = wire.sim.stack(wire.a).conn(wire.client).ok_or("no client")?;
+        client.send(now, "GET / HTTP/1.1\r\nHost: b\r\n\r\n".into())?;
         wire.sim.run_for(Duration::from_millis(50));
         let now = wire.sim.now();
         let request = wire.sim.stack(wire.b).conn(wire.server).ok_or("no server")?.receive(now)?.ok_or("closed")?;
         longhaul::http::head::parse_request(&request)?.ok_or("an incomplete request")?;
         println!("   request {number} on the same connection: {} bytes", request.len());
     }
+    std::fs::write(capture, wire.sim.pcapng())?;
     Ok(())
 }
 
