@@ -1,7 +1,8 @@
-//! The head of a message: its first line, how its body is framed, and whether the connection persists (RFC 9112 2 to 6, 9.3).
+//! The head of a message: its first line, how its body is framed, and whether the connection persists (RFC 9112 2 to
+//! 6, 9.3).
 //!
-//! Parsing is `httparse`'s; the rules about framing and persistence are here, and strict: whatever leaves two readers in
-//! doubt about where a message ends is refused, because a proxy in between might be the other reader.
+//! Parsing is `httparse`'s; the rules about framing and persistence are here, and strict: whatever leaves two readers
+//! in doubt about where a message ends is refused, because a proxy in between might be the other reader.
 
 use core::fmt;
 

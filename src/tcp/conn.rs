@@ -100,7 +100,7 @@ pub struct Conn {
     pub(super) ts_recent_s: u32,
 
     // Liveness.
-    /// Last reception that counts as life (`linux-semantics` 0.5).
+    /// Last reception that counts as life: in-order data, or an ACK of something in flight or of nothing new.
     pub(super) heard_at: Instant,
     pub(super) estimator: Estimator,
     pub(super) retransmission: Retransmission,
@@ -358,6 +358,7 @@ impl Conn {
         assert!(self.snd_una.at_or_before(self.snd_nxt), "snd_una beyond snd_nxt");
         assert!(self.rcv_wup.at_or_before(self.rcv_nxt) || !self.state.is_synchronized(), "rcv_wup beyond rcv_nxt");
         assert!(self.mss > 0, "no segment can carry anything");
+        // Before the handshake is complete it may tick and need not: `on_established` begins it.
         let ticking = self.state.is_synchronized() && self.state != State::TimeWait && self.options.keepalive();
         assert!(!ticking || self.is_orphan() || self.keepalive.due().is_some(), "keepalive is on and does not tick");
         if self.state == State::Closed {

@@ -124,7 +124,8 @@ impl Conn {
         self.duplicate_ack(env, segment, buffers)
     }
 
-    /// Second, the RST bit: believed only where it must come from the peer (RFC 5961 3.2; Linux `tcp_reset_check`).
+    /// Second, the RST bit: believed only where it must come from the peer (RFC 5961 3.2; Linux
+    /// `tcp_validate_incoming`, `tcp_reset_check`).
     fn second_check_reset(&mut self, env: &Env<'_>, segment: &Segment<'_>, buffers: &mut impl Buffers) -> Step {
         let header = &segment.header;
         if !header.flags.contains(Flags::RST) {

@@ -254,8 +254,10 @@ impl Conn {
             self.snd_sml = self.snd_nxt;
         }
         if first {
-            self.zero_window.on_episode_end();
             self.restart_retransmission_timer(env, buffers);
+        }
+        if drained {
+            self.zero_window.on_episode_end();
         }
         if len > 0 {
             self.last_sent_ms = env.now.as_millis() as u32;
@@ -277,15 +279,12 @@ impl Conn {
         }
     }
 
-    /// Resends one record; cut to the MSS if that shrank since, and trimmed of what is acknowledged.
+    /// Resends one record, trimmed of what is acknowledged, and cut to the MSS if that shrank since.
     fn send_again(&mut self, env: &Env<'_>, buffers: &mut impl Buffers, index: usize) -> Option<Emit> {
         self.wants.set(Wants::HEAD, false);
+        self.trim_acknowledged(buffers, index);
         self.cut_to_limit(buffers, index);
         let mut sent = buffers.sent(index)?;
-        if sent.seq.before(self.snd_una) {
-            sent.len -= self.snd_una.distance(sent.seq);
-            sent.seq = self.snd_una;
-        }
         sent.sent_at = env.now;
         sent.marks = sent.marks.with(Marks::EVER_RETRANSMITTED).with(Marks::RETRANSMITTED);
         buffers.set_sent(index, sent);
@@ -297,6 +296,17 @@ impl Conn {
         let len = sent.len - u32::from(sent.marks.has(Marks::FIN));
         let header = self.data_header(env, buffers, sent.seq, sent.marks, len);
         Some(Emit { header, offset: offset as usize, len: len as usize, retransmission: true })
+    }
+
+    /// Forgets the part of a record left of `snd_una` (Linux `tcp_trim_head`). Comes before cutting, which could
+    /// otherwise leave a piece of which nothing is left to send.
+    fn trim_acknowledged(&self, buffers: &mut impl Buffers, index: usize) {
+        let Some(mut sent) = buffers.sent(index) else { return };
+        if sent.seq.before(self.snd_una) {
+            sent.len -= self.snd_una.distance(sent.seq);
+            sent.seq = self.snd_una;
+            buffers.set_sent(index, sent);
+        }
     }
 
     /// Splits a record that is longer than a segment may be now (Linux `tcp_fragment`).
