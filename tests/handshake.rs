@@ -148,7 +148,7 @@ fn the_window_of_a_syn_ack_is_never_scaled() {
     t.expect("P. 1001:2001(1000) ack 1");
     t.inject(". 1:1(0) ack 2001 win 20");
     t.expect(". 2001:3281(1280) ack 1");
-    t.expect(". 3281:4561(1280) ack 1");
+    t.expect("P. 3281:4561(1280) ack 1");
 }
 
 #[test]

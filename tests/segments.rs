@@ -445,7 +445,7 @@ fn rfc9293_ev_28_through_a_closed_window_no_data_comes_but_acks_and_resets_do() 
     }
     t.write(100);
     t.expect(&format!("P. 1:101(100) ack {end} win 0"));
-    // Since Linux 6.17 a segment that ends beyond the window counts for nothing while data is unread; an ACK alone does.
+    // A segment that ends beyond the window counts for nothing while data is unread (since 6.17); an ACK alone does.
     t.inject(&format!("P. {end}:{}(1) ack 101", end + 1));
     t.expect(&format!(". 101:101(0) ack {end} win 0"));
     assert_eq!(t.act(|conn, _| (conn.readable(), conn.send_queue())), (end - 1, 100));
