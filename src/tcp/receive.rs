@@ -51,6 +51,9 @@ impl Conn {
         let held = self.held_part(env.sysctl, buffers, received);
         let old = self.old_part(env.sysctl, segment);
         let advanced = buffers.insert(offset, payload);
+        if advanced == 0 && offset == 0 {
+            return Some(self.no_room_ack(env, buffers));
+        }
         if advanced == 0 {
             return Some(self.out_of_order_ack(env, buffers, received, held));
         }
@@ -137,6 +140,15 @@ impl Conn {
             header.options.sack = self.sack_blocks(buffers, duplicate, whole);
         }
         header
+    }
+
+    /// Data was dropped although it lay in the window, because rounding had offered more than there is room for: the
+    /// window is shut at once, left edge or not (Linux `ICSK_ACK_NOMEM`, `tcp_select_window`). Otherwise the peer would
+    /// take the silence for loss, and resend until it gives us up.
+    fn no_room_ack(&mut self, env: &Env<'_>, buffers: &impl Buffers) -> Header {
+        let header = self.ack_header(env, buffers, None);
+        self.rcv_wnd = 0;
+        Header { window: 0, ..header }
     }
 
     /// A header with our current ACK, window and options; chooses the window, which never moves left.
