@@ -252,9 +252,10 @@ impl Conn {
     pub(super) fn update_mss(&mut self, sysctl: &Sysctl) {
         let path = self.mtu.saturating_sub(self.headers());
         let bound = self.options.tcp_maxseg().unwrap_or(u16::MAX);
-        let mss = path.min(self.peer_mss).min(bound).max(sysctl.tcp_min_snd_mss);
+        // What our own link carries has the last word: on Linux IP would fragment there, and there is no IP below us.
+        let mss = self.peer_mss.min(bound).max(sysctl.tcp_min_snd_mss).min(path);
         let timestamps = if self.flags.has(ConnFlags::TIMESTAMPS) { output::TIMESTAMPS_LEN } else { 0 };
-        self.mss = mss - timestamps;
+        self.mss = mss.saturating_sub(timestamps).max(1);
     }
 
     fn headers(&self) -> u16 {

@@ -176,12 +176,19 @@ impl Conn {
         newest: Option<SackBlock>,
     ) -> SackBlocks {
         let mut blocks = SackBlocks::EMPTY;
-        let most = if self.flags.has(ConnFlags::TIMESTAMPS) { 3 } else { 4 };
+        let most = self.sack_blocks_max();
         let others = self.held_blocks(buffers).filter(|&block| Some(block) != newest);
         for block in duplicate.into_iter().chain(newest).chain(others).take(most) {
             blocks.push(block);
         }
         blocks
+    }
+
+    /// How many blocks fit: into 40 bytes of options, and into a packet that shall carry data, too. Only a link below
+    /// 88 bytes is short of that.
+    pub(super) fn sack_blocks_max(&self) -> usize {
+        let by_options = if self.flags.has(ConnFlags::TIMESTAMPS) { 3 } else { 4 };
+        by_options.min(usize::from(self.mss).saturating_sub(4 + 8) / 8)
     }
 
     fn held_blocks(&self, buffers: &impl Buffers) -> impl Iterator<Item = SackBlock> {
