@@ -71,10 +71,10 @@ fn as_many_blocks_as_fit_are_reported() {
     assert_eq!(ack.matches(':').count(), 1 + 4, "{ack}");
     let mut t = Peer::new();
     t.open_with(Options::new(), "mss 1460,sackOK,TS val 100 ecr 0,nop,wscale 7");
-    for at in [11, 31, 51, 71] {
+    for at in [11_usize, 31, 51, 71] {
         t.inject(&format!(". {at}:{}(10) ack 1 <nop,nop,TS val 101 ecr 0>", at + 10));
         let ack = t.next_left().unwrap();
-        assert_eq!(ack.matches(':').count(), 1 + ((at as usize + 9) / 20).min(3), "{ack}");
+        assert_eq!(ack.matches(':').count(), 1 + ((at + 9) / 20).min(3), "{ack}");
     }
 }
 

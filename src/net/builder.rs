@@ -28,6 +28,7 @@ pub struct Builder {
     mtu: Option<u16>,
     secret: Option<[u8; 16]>,
     sysctl: Sysctl,
+    memory_bytes: Option<usize>,
     observer: Option<Observer>,
     capture: Option<Box<dyn Write + Send>>,
 }
@@ -77,6 +78,13 @@ impl Builder {
         self
     }
 
+    /// Bytes that all queues together may hold, see [`Config::memory_bytes`]. While they are held, writes wait.
+    #[must_use]
+    pub fn with_memory_bytes(mut self, bytes: usize) -> Self {
+        self.memory_bytes = Some(bytes);
+        self
+    }
+
     /// Shows every packet to `observer`, lost ones too. It is called under the net's lock: it should be quick, and must
     /// not call the net.
     #[must_use]
@@ -108,6 +116,7 @@ impl Builder {
         let mut config = Config::new(secret).with_sysctl(self.sysctl);
         config = config.with_mtu(self.mtu.unwrap_or(u16::MAX).min(device.mtu()));
         (config.ipv4, config.ipv6) = self.addresses.unwrap_or((Some(IPV4), Some(IPV6)));
+        config.memory_bytes = self.memory_bytes.unwrap_or(config.memory_bytes);
         let tap = Tap::new(self.observer, self.capture, device.name().unwrap_or_default())
             .map_err(|error| failed("beginning the capture", &error, None))?;
         let wire = Wire::new(device.clone(), config.mtu, tap);

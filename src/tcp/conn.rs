@@ -248,11 +248,11 @@ impl Conn {
     }
 
     /// Recomputes what one segment may carry: the smaller of the peer's MSS and the path's, less timestamps
-    /// (RFC 9293 3.7.1 [MUST-16]; RFC 6691). A peer that asks for next to nothing gets `tcp_min_snd_mss`.
+    /// (RFC 9293 3.7.1 [MUST-16]; RFC 6691). A peer that asks for next to nothing gets `tcp_min_snd_mss`, as far as the
+    /// path goes: nobody fragments what is too long for it.
     pub(super) fn update_mss(&mut self, sysctl: &Sysctl) {
         let path = self.mtu.saturating_sub(self.headers());
         let bound = self.options.tcp_maxseg().unwrap_or(u16::MAX);
-        // What our own link carries has the last word: on Linux IP would fragment there, and there is no IP below us.
         let mss = self.peer_mss.min(bound).max(sysctl.tcp_min_snd_mss).min(path);
         let timestamps = if self.flags.has(ConnFlags::TIMESTAMPS) { output::TIMESTAMPS_LEN } else { 0 };
         self.mss = mss.saturating_sub(timestamps).max(1);
@@ -389,5 +389,16 @@ mod tests {
     #[test]
     fn a_connection_is_a_few_cache_lines() {
         assert!(size_of::<Conn>() <= 288, "{}", size_of::<Conn>());
+    }
+    #[test]
+    fn no_bound_on_the_mss_makes_packets_too_long_for_the_device() {
+        let flow = Flow { local: "192.0.2.1:80".parse().unwrap(), remote: "192.0.2.2:80".parse().unwrap() };
+        for mtu in [68, 69, 88, 100, 1500] {
+            let setup = Setup { flow, iss: SeqNum::new(0), ts_offset: 0, mtu, options: Options::new() };
+            let sysctl = Sysctl { tcp_min_snd_mss: 536, ..Sysctl::LINUX };
+            let mut conn = Conn::connect(Instant::ORIGIN, &setup, &sysctl);
+            conn.update_mss(&sysctl);
+            assert_eq!(conn.mss, (mtu - HEADERS_V4 - output::TIMESTAMPS_LEN).min(536 - output::TIMESTAMPS_LEN));
+        }
     }
 }

@@ -29,7 +29,7 @@ pub const fn secs(secs: u64) -> Duration {
 
 /// A stack, and everything around it.
 pub struct Peer {
-    pub stack: Stack,
+    pub stack: Box<Stack>,
     pub(super) now: Instant,
     mark: Instant,
     local: IpAddr,
@@ -80,7 +80,7 @@ impl Peer {
         config.sysctl.tcp_timestamps = 2;
         configure(&mut config);
         Self {
-            stack: Stack::new(START, config),
+            stack: Box::new(Stack::new(START, config)),
             now: START,
             mark: START,
             local,
@@ -103,7 +103,7 @@ impl Peer {
         self.listener = Some(listener);
     }
 
-    /// The usual passive handshake, without SACK and timestamps: round trip 1 ms, window 64000, clock marked at its
+    /// The usual passive handshake, without SACK and timestamps: round trip 1 ms, window 64000, clock marked at the
     /// end.
     #[track_caller]
     pub fn open(&mut self, options: Options) {
@@ -180,6 +180,11 @@ impl Peer {
     /// Time passes up to this long after the mark.
     pub fn advance_to(&mut self, since_mark: Duration) {
         self.advance((self.mark + since_mark).since(self.now));
+    }
+
+    /// Time passes up to a millisecond before that.
+    pub fn advance_almost_to(&mut self, since_mark: Duration) {
+        self.advance_to(since_mark.saturating_sub(ms(1)));
     }
 
     fn fire(&mut self, due: Instant) {
@@ -317,13 +322,11 @@ impl Peer {
 
     fn run_until_packet(&mut self, limit: Instant) {
         while self.left.is_empty() {
-            match self.stack.poll_timeout().filter(|&due| due <= limit) {
-                Some(due) => self.fire(due),
-                None => {
-                    self.now = limit.max(self.now);
-                    break;
-                }
-            }
+            let Some(due) = self.stack.poll_timeout().filter(|&due| due <= limit) else {
+                self.now = limit.max(self.now);
+                break;
+            };
+            self.fire(due);
         }
     }
 
@@ -351,11 +354,9 @@ impl Peer {
 impl Peer {
     /// Takes everything the stack wants to send now.
     pub(super) fn drain(&mut self) {
-        let mut packet = [0; 65_535];
+        let mut packet = vec![0; usize::from(self.stack.config().mtu)];
         while let Some(transmit) = self.stack.poll_transmit(self.now, &mut packet) {
             let packet = &packet[..transmit.len];
-            let mtu = usize::from(self.stack.config().mtu);
-            assert!(packet.len() <= mtu, "{} bytes do not fit {mtu}", packet.len());
             let header_len = if self.local.is_ipv4() { 20 } else { 40 };
             let tcp = packet[header_len..].to_vec();
             let port = |at: usize| u16::from_be_bytes([tcp[at], tcp[at + 1]]);
@@ -367,19 +368,10 @@ impl Peer {
             }
             let base = self.base_out(ports);
             self.say(&format!("> {}", notation::render(&tcp, &base)));
-            self.check_payload(&tcp, &base);
+            check_payload(&tcp, &base);
             self.left.push_back(Left { at: self.now, ports, tcp });
         }
         self.stack.check();
-    }
-
-    fn check_payload(&self, tcp: &[u8], base: &Base) {
-        let seq = u32::from_be_bytes(tcp[4..8].try_into().unwrap()).wrapping_sub(base.seq);
-        let payload = &tcp[usize::from(tcp[12] >> 4) * 4..];
-        for (at, &byte) in payload.iter().enumerate() {
-            let at = seq.wrapping_add(at as u32).wrapping_sub(1);
-            assert_eq!(byte, pattern(at), "byte {at} of the stream is wrong on the wire");
-        }
     }
 
     fn isn(&self) -> u32 {
@@ -444,6 +436,16 @@ impl Drop for Peer {
         if !std::thread::panicking() {
             self.expect_nothing();
         }
+    }
+}
+
+/// What is on the wire is what was written.
+fn check_payload(tcp: &[u8], base: &Base) {
+    let seq = u32::from_be_bytes(tcp[4..8].try_into().unwrap()).wrapping_sub(base.seq);
+    let payload = &tcp[usize::from(tcp[12] >> 4) * 4..];
+    for (at, &byte) in payload.iter().enumerate() {
+        let at = seq.wrapping_add(at as u32).wrapping_sub(1);
+        assert_eq!(byte, pattern(at), "byte {at} of the stream is wrong on the wire");
     }
 }
 

@@ -37,6 +37,7 @@ pub(crate) fn accepted(net: &Net, listener: &TcpListener) -> (std::net::TcpStrea
     let theirs = kernel(net).tcp_stream(listener.local_addr().unwrap(), PATIENCE).unwrap();
     theirs.set_read_timeout(Some(PATIENCE)).unwrap();
     let (ours, from) = listener.accept().unwrap();
+    ours.set_read_timeout(Some(PATIENCE)).unwrap();
     assert_eq!(from, theirs.local_addr().unwrap());
     (theirs, ours)
 }

@@ -5,11 +5,13 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;
 use std::thread;
 
-use longhaul::net::Readiness;
+use longhaul::net::{Net, Readiness};
 use longhaul::options::{Options, TcpKeepalive};
 use rustix::net::sockopt;
 
-use crate::harness::{PATIENCE, addr, connected, digest_of, eventually, exchange, kernel, net_or_skip, send_noise};
+use crate::harness::{
+    PATIENCE, addr, connected, digest_of, eventually, exchange, kernel, net_or_skip, net_with, send_noise,
+};
 
 const EVERYTHING: Readiness = Readiness::ALL;
 
@@ -119,6 +121,43 @@ fn a_blocking_write_queues_everything() {
     assert_eq!(ours.write(&[]).unwrap(), 0);
     drop(ours);
     assert_eq!(reader.join().unwrap(), data.len());
+}
+
+#[test]
+fn a_write_cut_short_by_a_reset_counts_what_it_queued_and_the_next_one_fails() {
+    let Some(net) = net_or_skip("short count") else { return };
+    let (theirs, mut ours) = connected(&net);
+    let mut writer = ours.try_clone().unwrap();
+    let writing = thread::spawn(move || writer.write(&vec![0; 64 << 20]));
+    eventually("the queue is full", || ours.info().unwrap().send_queue > 200_000);
+    sockopt::set_socket_linger(&theirs, Some(Duration::ZERO)).unwrap();
+    drop(theirs);
+    let written = writing.join().unwrap().unwrap();
+    assert!(written > 200_000 && written < 64 << 20, "{written}");
+    assert_eq!(ours.write(b"x").unwrap_err().kind(), ErrorKind::ConnectionReset);
+    assert_eq!(ours.write(b"x").unwrap_err().kind(), ErrorKind::BrokenPipe);
+}
+
+#[test]
+fn a_writer_without_memory_goes_on_when_another_connection_frees_some() {
+    let Some(net) = net_with("memory", Net::builder().with_memory_bytes(200_000)) else { return };
+    let (hoarder, mut first) = connected(&net);
+    let (mut theirs, mut second) = connected(&net);
+    first.set_nonblocking(true).unwrap();
+    let error = loop {
+        if let Err(error) = first.write(&[0; 1000]) {
+            break error;
+        }
+    };
+    assert_eq!(error.kind(), ErrorKind::WouldBlock);
+    second.set_write_timeout(Some(Duration::from_millis(10))).unwrap();
+    assert_eq!(second.write(b"x").unwrap_err().kind(), ErrorKind::WouldBlock);
+    second.set_write_timeout(Some(PATIENCE)).unwrap();
+    let reader = thread::spawn(move || digest_of(hoarder));
+    second.write_all(b"x").unwrap();
+    theirs.read_exact(&mut [0; 1]).unwrap();
+    drop(first);
+    reader.join().unwrap();
 }
 
 #[test]
