@@ -242,6 +242,21 @@ impl<'s> ConnMut<'s> {
         view.send_closed || view.has_error || (view.state.may_transmit() && room)
     }
 
+    /// Whether an error waits to be taken (`POLLERR`).
+    pub fn has_error(&self) -> bool {
+        self.entry().has_error
+    }
+
+    /// Whether the end of the stream follows what is readable (`POLLRDHUP`).
+    pub fn is_receive_closed(&self) -> bool {
+        self.entry().receive_closed
+    }
+
+    /// Whether nothing more can be sent: we finished, or the connection is over.
+    pub fn is_send_closed(&self) -> bool {
+        self.entry().send_closed
+    }
+
     /// A snapshot under Linux's names; its `Display` is a line of `ss -o`.
     pub fn info(&mut self, now: Instant) -> TcpInfo {
         let now = self.stack.at(now);
