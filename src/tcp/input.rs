@@ -113,6 +113,10 @@ impl Conn {
             return Step::Continue;
         }
         if header.flags.contains(Flags::RST) {
+            // A peer whose FIN we have, and that knows nothing of it any more, resets from where it stood before.
+            if self.is_reset_at_fin(header) {
+                self.die_of_reset(buffers);
+            }
             return Step::Drop;
         }
         if header.flags.contains(Flags::SYN) {
@@ -127,15 +131,18 @@ impl Conn {
         if !header.flags.contains(Flags::RST) {
             return Step::Continue;
         }
-        let after_fin =
-            matches!(self.state, State::CloseWait | State::LastAck | State::Closing) && header.seq + 1 == self.rcv_nxt;
         let right_of_sack = self.flags.has(ConnFlags::SACK)
             && highest_held(buffers).is_some_and(|end| header.seq == self.rcv_nxt + end);
-        if header.seq == self.rcv_nxt || after_fin || right_of_sack {
+        if header.seq == self.rcv_nxt || self.is_reset_at_fin(header) || right_of_sack {
             self.die_of_reset(buffers);
             return Step::Drop;
         }
         self.challenge(env, buffers)
+    }
+
+    /// Whether a reset stands at the number of the peer's FIN (Linux `tcp_reset_check`).
+    fn is_reset_at_fin(&self, header: &Header) -> bool {
+        matches!(self.state, State::CloseWait | State::LastAck | State::Closing) && header.seq + 1 == self.rcv_nxt
     }
 
     /// Fourth, the SYN bit: whoever sends it does not know this connection; asking back settles it (RFC 5961 4.2).
@@ -163,6 +170,10 @@ impl Conn {
         if header.ack.at_or_after(self.snd_una) {
             self.process_ack(env, segment, buffers);
             self.after_fin_acked(env, buffers);
+            if self.wants.take(Wants::RESET) {
+                // No FIN-WAIT-2 for this orphan (`TCP_LINGER2` < 0): the ACK of our FIN is one too many.
+                return reset_for(segment).map_or(Step::Drop, Step::Reply);
+            }
         }
         Step::Continue
     }
