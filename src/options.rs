@@ -127,7 +127,8 @@ impl Options {
     /// [`OutOfRange`] beyond that.
     pub fn with_tcp_user_timeout(mut self, limit: Option<Duration>) -> Result<Self, OutOfRange> {
         let out_of_range = OutOfRange { option: "TCP_USER_TIMEOUT" };
-        let millis = limit.map_or(0, |limit| limit.as_millis());
+        // Only exactly zero means off: a fraction of a millisecond counts as a whole one.
+        let millis = limit.map_or(0, |limit| limit.as_micros().div_ceil(1000));
         self.user_timeout_ms = i32::try_from(millis).map_err(|_| out_of_range)?.unsigned_abs();
         Ok(self)
     }

@@ -6,7 +6,7 @@
 //!
 //! Instants are 64 bits wide and start above zero: `Option<Instant>` is 8 bytes, and no arithmetic on them wraps for
 //! half a million years. Linux keeps its timers in ticks and its give-up comparisons in milliseconds
-//! (`linux-semantics` 0.2); [`ceil_to_tick`] and [`Instant::as_millis`] are those two roundings.
+//! [`ceil_to_tick`] and [`Instant::as_millis`] are those two roundings.
 
 use core::fmt;
 use core::num::NonZeroU64;

@@ -1,6 +1,77 @@
-//! How the crate is built.
+//! How the crate is built, in two pages.
+//!
+//! # One idea
+//!
+//! Two machines with the same five verbs, one inside the other: [`tcp`](crate::tcp) is one connection,
+//! `stack` is many. A machine is *told* (`handle_packet` or `handle_segment`, `handle_timeout`) and then *asked*
+//! (`poll_transmit`, `poll_timeout`, `poll_event`). It has no clock, no thread, no randomness and no I/O: every call
+//! brings the time, every wait goes back as an [`Instant`](crate::time::Instant). Whoever drives it decides what time
+//! is: `net` a real clock, a test the next deadline.
+//!
+//! # Layers
+//!
+//! ```text
+//! net ....... std: the only clock, the only threads, the only TUN          http ... beside it all: knows bytes,
+//!  |                                                                                imports none of the tower
+//! stack ..... slab, demultiplexer, timing wheel, listeners, TIME-WAIT, events
+//!  |
+//! tcp ....... one connection; never imports the stack
+//!  |
+//! options, error ....... overrides become a rule's parameters; a cause becomes the user's vocabulary
+//!  |
+//! liveness, congestion, buf, config, stats, wire, pcapng ....... siblings that never import each other
+//!  |
+//! time, seq ....... import core only
+//! ```
+//!
+//! Imports go down; `tests/tidy.rs::imports_go_down_the_layers_only` reads the source and refuses the rest. Only `wire`
+//! names smoltcp, only `net` names the system. No type of a dependency but `bytes::Bytes` is in the public interface.
+//! Up to `tcp`, and with `buf::ring`, nothing needs an allocator.
+//!
+//! # Where each rule lives
+//!
+//! Every liveness rule is a file under [`liveness`](crate::liveness): a small plain struct and one pure function
+//! `verdict(&self, &Facts, &Params) -> Verdict`, which is to wait until an instant, to probe, or to abort for a cause.
+//! A rule neither sends nor arms. `src/tcp/timers.rs` is the one place where they meet. It holds one transmit timer
+//! with one purpose at a time, as Linux does, asks the rule whose time has come, and acts:
+//!
+//! | purpose | the rule asked | and instead |
+//! |---|---|---|
+//! | handshake | `handshake` | |
+//! | retransmission | `retransmission`, limits from `orphan` after close | `zero_window` if the window shrank to 0 |
+//! | window probe | `zero_window`, limits from `orphan` after close | |
+//! | FIN-WAIT-2 of an orphan | `fin_wait2` | |
+//! | keepalive, beside the above | `keepalive` | |
+//!
+//! `user_timeout` is no purpose: it bends the limits and waits of the first three, and keepalive's count. `rto` says
+//! how long a retransmission waits, `time_wait` rules the small block after a connection.
+//!
+//! # A segment comes in
+//!
+//! `Stack::handle_packet` → `wire::parse` borrows a segment from the packet → the demultiplexer says in O(1) whose it
+//! is: a connection, a [`HalfOpen`](crate::tcp::HalfOpen), a [`TimeWait`](crate::tcp::TimeWait), or nobody's, and then
+//! a listener's or a reset's → `Conn::handle_segment` runs the numbered steps of RFC 9293 3.10.7 in `src/tcp/input.rs`
+//! and returns at most one header that must go back at once, which waits in a bounded queue → `src/stack/settle.rs`
+//! draws the consequences, the same for every touch of a connection: timer, turn to send, memory, events, end.
+//!
+//! # A segment goes out
+//!
+//! `ConnMut::send` takes a `Bytes` by handle → `Stack::poll_transmit` gives immediate answers first and then each
+//! connection its turn → `next_action` in `src/tcp/output.rs` decides and changes nothing; `poll_transmit` does it. "Is
+//! there something to send?" is the same decision, so the two cannot disagree → `wire::emit` copies the payload once,
+//! into the caller's packet.
+//!
+//! # A timer fires
+//!
+//! The wheel hands over a bounded batch of indices. Each connection has one entry, and it is lazy: arrivals never move
+//! it later, so it may fire early, and is then put where it belongs. It never fires late. What is due goes to
+//! `Conn::handle_timeout`, and from there to the owning rule.
 //!
 //! # The states of a connection
+//!
+//! A listener is no state, and a passive open is a half-open block until its last ACK. A reset, an abort or a liveness
+//! rule leads from anywhere to `Closed`. This drawing is checked against the table in the code
+//! (`src/tcp/state.rs::the_manual_draws_this_table`):
 //!
 //! ```text
 //! stateDiagram-v2
@@ -18,3 +89,18 @@
 //!     Closing --> TimeWait: ACK of FIN
 //!     LastAck --> Closed: ACK of FIN
 //! ```
+//!
+//! # Choices
+//!
+//! - **A flat control block**, not an enum with data: most states share all of it. Where the data truly differs there
+//!   is another, smaller block: half-open, TIME-WAIT.
+//! - **Buffers are arguments.** A [`Conn`](crate::tcp::Conn) owns none; every call that may move bytes takes
+//!   `&mut impl Buffers`. The stack boxes queues of `Bytes` while there is something in them; a microcontroller passes
+//!   a [`Ring`](crate::buf::ring::Ring) over its own arrays.
+//! - **A deadline for each purpose as data, one derived deadline, one wheel entry.** Linux and the BSDs keep several
+//!   timers a connection; moving them with every segment is most of their cost.
+//! - **Exact timers.** A kernel's wheel is late by up to an eighth of the wait. This one moves entries down as their
+//!   time comes near, and is exact to the millisecond.
+//! - **`poll_transmit` fills the caller's buffer**, not a closure's: batches, backpressure and tests are plain loops.
+//! - **Everything that grows has a limit with a name**: see [`defaults`](super::defaults).
+//! - **More cores: more stacks**, each a shard by flow, sharing nothing.

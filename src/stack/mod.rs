@@ -23,7 +23,8 @@
 //! let mut packets = 0;
 //! let next = turn(&mut stack, Instant::ORIGIN, None, |_syn| packets += 1);
 //! assert_eq!(packets, 1);
-//! assert_eq!(next, Some(Instant::from_secs(1)), "the SYN goes again after a second");
+//! // The SYN goes again after a second; the wheel may ask a little earlier.
+//! assert!(next.is_some_and(|at| at <= Instant::from_secs(1)));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!

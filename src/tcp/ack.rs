@@ -80,7 +80,9 @@ impl Conn {
             return acked;
         }
         let fin = u32::from(self.flags.has(ConnFlags::FIN_SENT) && ack == self.snd_nxt);
-        buffers.discard((ack.distance(self.snd_una) - fin) as usize);
+        let len = ack.distance(self.snd_una);
+        buffers.discard((len - fin) as usize);
+        self.bytes_acked = self.bytes_acked.saturating_add(len);
         self.snd_una = ack;
         while let Some(sent) = buffers.sent(0).filter(|sent| sent.end().at_or_before(ack)) {
             buffers.remove_sent(0);

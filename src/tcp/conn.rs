@@ -67,6 +67,8 @@ pub struct Conn {
     pub(super) snd_wl1: SeqNum,
     /// The largest window the peer ever offered.
     pub(super) max_window: u32,
+    /// How much the peer acknowledged so far; stops counting at 2^32.
+    pub(super) bytes_acked: u32,
     /// One past the last segment smaller than the MSS (Minshall's Nagle).
     pub(super) snd_sml: SeqNum,
     pub(super) snd_wscale: u8,
@@ -96,7 +98,7 @@ pub struct Conn {
     pub(super) ts_recent_s: u32,
 
     // Liveness.
-    /// Last reception that counts as life (`linux-semantics` 0.5).
+    /// Last reception that counts as life: in-order data, or an ACK of something in flight or of nothing new.
     pub(super) heard_at: Instant,
     pub(super) estimator: Estimator,
     pub(super) retransmission: Retransmission,
@@ -181,6 +183,7 @@ impl Conn {
             snd_wnd: 0,
             snd_wl1: SeqNum::default(),
             max_window: 0,
+            bytes_acked: 0,
             snd_sml: setup.iss,
             snd_wscale: 0,
             rcv_wscale: 0,
@@ -351,8 +354,7 @@ impl Conn {
         assert!(self.snd_una.at_or_before(self.snd_nxt), "snd_una beyond snd_nxt");
         assert!(self.rcv_wup.at_or_before(self.rcv_nxt) || !self.state.is_synchronized(), "rcv_wup beyond rcv_nxt");
         assert!(self.mss > 0, "no segment can carry anything");
-        let ticking =
-            !matches!(self.state, State::Closed | State::SynSent | State::TimeWait) && self.options.keepalive();
+        let ticking = self.state.is_synchronized() && self.state != State::TimeWait && self.options.keepalive();
         assert!(!ticking || self.is_orphan() || self.keepalive.due().is_some(), "keepalive is on and does not tick");
         if self.state == State::Closed {
             assert!(self.write_timer.at.is_none() && self.delayed_ack.due.is_none(), "a dead connection has a timer");

@@ -113,8 +113,7 @@ impl Conn {
             return Step::Continue;
         }
         if header.flags.contains(Flags::RST) {
-            // A peer whose FIN we have, and that knows nothing of it any more, resets from where it stood before.
-            if self.is_reset_at_fin(header) {
+            if self.is_reset_after_fin(header) {
                 self.die_of_reset(buffers);
             }
             return Step::Drop;
@@ -133,15 +132,15 @@ impl Conn {
         }
         let right_of_sack = self.flags.has(ConnFlags::SACK)
             && highest_held(buffers).is_some_and(|end| header.seq == self.rcv_nxt + end);
-        if header.seq == self.rcv_nxt || self.is_reset_at_fin(header) || right_of_sack {
+        if header.seq == self.rcv_nxt || self.is_reset_after_fin(header) || right_of_sack {
             self.die_of_reset(buffers);
             return Step::Drop;
         }
         self.challenge(env, buffers)
     }
 
-    /// Whether a reset stands at the number of the peer's FIN (Linux `tcp_reset_check`).
-    fn is_reset_at_fin(&self, header: &Header) -> bool {
+    /// Some peers reset with the number of their FIN, left of the window (Linux `tcp_reset_check`).
+    fn is_reset_after_fin(&self, header: &Header) -> bool {
         matches!(self.state, State::CloseWait | State::LastAck | State::Closing) && header.seq + 1 == self.rcv_nxt
     }
 
@@ -159,7 +158,8 @@ impl Conn {
         if self.state == State::SynReceived && !self.is_our_handshake_acked(header) {
             return reset_for(segment).map_or(Step::Drop, Step::Reply);
         }
-        let oldest = self.snd_una - self.max_window.max(self.snd_nxt.distance(self.snd_una));
+        // RFC 5961 5.2: nobody who is on the path acknowledges what never was, or so long ago.
+        let oldest = self.snd_una - self.max_window.min(self.bytes_acked);
         if header.ack.after(self.snd_nxt) || header.ack.before(oldest) {
             return self.challenge(env, buffers);
         }
@@ -171,7 +171,7 @@ impl Conn {
             self.process_ack(env, segment, buffers);
             self.after_fin_acked(env, buffers);
             if self.wants.take(Wants::RESET) {
-                // No FIN-WAIT-2 for this orphan (`TCP_LINGER2` < 0): the ACK of our FIN is one too many.
+                // FIN-WAIT-2 is to be skipped (`TCP_LINGER2` below 0): answered as by a closed port.
                 return reset_for(segment).map_or(Step::Drop, Step::Reply);
             }
         }

@@ -136,11 +136,10 @@ impl Conn {
     }
 
     /// An exact reset (RFC 9293 3.10.7.4, second check). After the peer's FIN the application had heard all there was;
-    /// Linux tells it EPIPE.
+    /// Linux tells it EPIPE. A crossed handshake counts as reset, not as refused.
     pub(super) fn die_of_reset(&mut self, buffers: &mut impl Buffers) {
         let error = match self.state {
             State::CloseWait => Error::BrokenPipe,
-            State::SynReceived => Error::Refused,
             _ => Error::Reset,
         };
         self.die(Some(error), buffers);

@@ -1,0 +1,48 @@
+//! Where Linux departs from the RFCs, and where this crate departs from Linux.
+//!
+//! Linux is the model, so its departures are kept, and on purpose: a peer has met them a billion times, and who moves a
+//! service between the kernel's TCP and this one should not notice.
+//!
+//! # Linux against the standards
+//!
+//! | the standard says | Linux | here |
+//! |---|---|---|
+//! | a SYN is tried for three minutes at least (RFC 9293 3.8.3 [MUST-23]) | 131 s | as Linux |
+//! | ICMP unreachable must not end a connection (3.9.2.2) | ends a connect, any code | as Linux |
+//! | hard ICMP errors should end a connection (3.9.2.2 [SHLD-26]) | remembered, never more | as Linux |
+//! | the RTO is a second at least (RFC 6298 2.4) | 200 ms under the variance | as Linux |
+//! | R2 is a time or a count (3.8.3) | a modelled time, for window probes a count | as Linux |
+//! | a window probe carries data if there is any (3.8.6.1) | empty, left of the window | as Linux |
+//! | a peer that answers window probes is kept (3.8.6.1 [MUST-37]) | not by a user timeout or an orphan | as Linux |
+//! | FIN-WAIT-2 has no end (3.6) | 60 s for an orphan | as Linux |
+//! | TIME-WAIT is twice the segment lifetime, four minutes (3.6.1 [MUST-13]) | 60 s | as Linux |
+//! | the ISN clock ticks every 4 µs (3.4.1 [MUST-8]) | 64 ns | as Linux |
+//! | a RST counts if it is exactly next (RFC 5961 3.2) | also at the right edge of SACK, or before a FIN | as Linux |
+//! | small segments wait for all data in flight (3.7.4) | only for another small one | as Linux |
+//! | PAWS answers an old segment with an ACK (RFC 7323 5.3) | not an old empty one left of the window | as Linux |
+//! | urgent data is told apart (3.8.5) | told apart, or in line by option | always in line |
+//! | an MSS larger than the path is found by probing (RFC 4821) | by option | not yet |
+//!
+//! # This crate against Linux
+//!
+//! Where timers are concerned there is one difference on purpose: they are exact. Linux's fire late by up to an eighth
+//! of the wait, and each wait starts at the late firing before it, so a kernel with the same settings gives up somewhat
+//! later: 938.7 s were measured where the rule says 928.7.
+//!
+//! Not done as in Linux, so far:
+//!
+//! - **Recovery.** Loss is found by duplicate ACKs or by SACK counts ([`tcp_reordering`](crate::config::Sysctl)) and
+//!   repaired as `NewReno` does. No RACK, no tail loss probe (with SACK, Linux resends the tail once before its first
+//!   timeout), no PRR, no F-RTO and no undoing of a needless reduction.
+//! - **Congestion control** is Reno's. Linux's default is CUBIC.
+//! - **Buffers** do not grow: 64 KiB of window and 256 KiB to send, or what `SO_RCVBUF` and `SO_SNDBUF` say.
+//! - **Path MTU**: an ICMP "too big" makes one connection's segments smaller. Nothing is remembered for the next one,
+//!   and nothing is probed.
+//! - **Backlog**: no SYN cookies, and no fewer SYN-ACKs while the backlog is half full. A full one drops SYNs.
+//! - **`tcp_rto_min_us`, `tcp_rto_max_ms`** act on live connections; Linux reads them when a socket is made.
+//! - **The whole stack's limit on challenge ACKs** (`tcp_challenge_ack_limit`) is left out, as it is off in Linux; the
+//!   limit per connection is there.
+//! - **PSH** marks the end of what was queued, not also the middle of a large window.
+//! - **A probe that the device refuses** counts as sent: the stack does not hear of the refusal.
+//! - **ECN** is neither asked for nor accepted.
+//! - **A reception in the fast path** clears the count of probes here, as [`liveness`](super::liveness) says.

@@ -1,0 +1,95 @@
+//! What goes wrong in a TCP's timers: faults found in other stacks, and what keeps each out of this one.
+//!
+//! Read or measured in released versions of late 2026. None of this is said to belittle: every one of these stacks does
+//! things that this one cannot, and most of the faults are natural. That is why they are worth knowing.
+//!
+//! # Keepalive
+//!
+//! **A healthy idle connection is killed.** If the user timeout counts from the last segment received, then silence is
+//! enough to die of, and no data need be unacknowledged (smoltcp, with a timeout and no keepalive: 29.95 s of 30). The
+//! clock of a user timeout starts with a retransmission, a window probe or a SYN; on an idle connection without
+//! keepalive there is none to start. With keepalive, answers save the connection whatever the timeout:
+//! `src/liveness/keepalive.rs::answered_probes_never_lead_to_death_by_user_timeout`.
+//!
+//! **A peer that talks and never acknowledges is alive for ever.** The same clock from the other side: each byte
+//! received starts it anew, while ours stay unacknowledged (smoltcp). Here the clock of data in flight does not read
+//! receptions: `src/liveness/retransmission.rs::progress_grants_a_retransmission_but_the_clock_runs_on`.
+//!
+//! **Switching it on sends a probe at once**, to a connection that may have been silent for a good reason (smoltcp).
+//! The first tick is a full idle time away; a *new* idle time counts from the last reception:
+//! `src/liveness/keepalive.rs::a_new_idle_time_counts_from_the_last_reception`.
+//!
+//! **No count, so no death** (smoltcp), or **no interval after the last probe**, so that the peer has no chance to
+//! answer it and the death is 75 s early (netstack3: 7800 s). Probes and death, second by second:
+//! `src/liveness/keepalive.rs::a_silent_peer_is_dead_after_idle_and_all_intervals`.
+//!
+//! **Keepalive kills a connection that is retransmitting** (lwIP looks only at the last arrival). With anything
+//! outstanding the tick stands back:
+//! `src/liveness/keepalive.rs::with_data_outstanding_the_tick_skips_a_full_idle_period`.
+//!
+//! **Count and user timeout both apply, and the first wins** (gVisor, netstack3, ntcp). In Linux the user timeout
+//! replaces the count: idle 10 s, interval 5 s, count 2 and a user timeout of 22 s end at 25 s, not at 20. The same
+//! table has both directions: `src/liveness/keepalive.rs::a_silent_peer_is_dead_after_idle_and_all_intervals`.
+//!
+//! **The probe carries a byte of data** (smoltcp, Demikernel and gVisor, each in its way): some peers take it, some
+//! count it. Ours are empty, for windows as for keepalive.
+//!
+//! **Accepted connections forget the listener's settings** (gVisor). Here they take its options whole.
+//!
+//! # Retransmission
+//!
+//! **Nothing limits it** (smoltcp, Demikernel): 65 copies in an hour, and still established. **The limit is a count**
+//! (gVisor, netstack3, lwIP): right at the smallest timeout, four minutes off with one of a second. Eight timeouts,
+//! sixteen settings: `src/liveness/retransmission.rs::retries2_gives_up_when_linux_with_exact_timers_would`.
+//!
+//! **A timeout of exactly 200.0 ms**: a copy of Linux's rule with this floor gives up two minutes late, at 1044.6 s.
+//! The floor is under the variance, and the sum is rounded up:
+//! `src/liveness/rto.rs::the_timeout_is_never_exactly_the_floor`.
+//!
+//! **The timer is only looked at when a packet arrives**, or data is dropped from the stream after a few tries
+//! (ipstack). Time is an input of its own here, and nothing leaves the send queue but by an ACK.
+//!
+//! # Handshake
+//!
+//! **Connecting into a black hole never ends** (smoltcp), ends as "refused" (Demikernel), or does not back off (lwIP).
+//! **`TCP_SYNCNT` is stored and not read**, and the user timeout sleeps until the handshake is done (gVisor).
+//! `src/liveness/handshake.rs::a_silent_peer_gets_these_syns`,
+//! `src/liveness/handshake.rs::the_user_timeout_only_shortens`.
+//!
+//! **The SYN-ACK is not repeated** (ipstack). `src/liveness/handshake.rs::a_silent_client_gets_these_syn_acks`.
+//!
+//! # Zero window
+//!
+//! **Probes consume the stream** (Demikernel sends a real byte and moves on), **or never end** (smoltcp). An answering
+//! peer lives for ever, a silent one gets its count:
+//! `src/liveness/zero_window.rs::an_answering_peer_lives_for_ever_at_the_slowest_pace`,
+//! `src/liveness/zero_window.rs::a_silent_peer_gets_retries2_probes`.
+//!
+//! # The end
+//!
+//! **FIN-WAIT-2 for ever** (smoltcp, Demikernel), or **`SO_LINGER` changes TIME-WAIT** (Demikernel).
+//! `src/liveness/fin_wait2.rs::up_to_a_minute_a_small_block_waits_and_longer_is_shorter`,
+//! `src/liveness/time_wait.rs::it_lasts_a_minute_from_the_last_segment`.
+//!
+//! **One error for every death** (smoltcp, lwIP), or none recorded (pktkit, for keepalive). Here the rule that gave up
+//! is in the error: `src/error.rs::an_io_error_keeps_the_kind_and_the_cause`.
+//!
+//! **No RST when keepalive gives up** (gVisor, pktkit), so that a peer which was merely unreachable finds out late.
+//! Here it is sent for this death, and for no other.
+//!
+//! **An option that is accepted and does nothing** (Demikernel). One that is not honoured does not exist here; the one
+//! setting that nothing reads yet, `tcp_retries1`, says so in [`defaults`](super::defaults).
+//!
+//! # Many connections
+//!
+//! **Every wake visits every connection** (smoltcp, pktkit), so that a hundred thousand idle ones cost as much as busy
+//! ones. Here a wheel holds one entry for each:
+//! `src/stack/wheel.rs::every_distance_fires_on_its_millisecond_with_few_early_calls`.
+//!
+//! **The table can be attacked, ports and sequence numbers guessed** (lwIP by default).
+//! `src/stack/demux.rs::flows_chosen_to_share_a_bucket_under_one_secret_are_spread_under_another`,
+//! `src/stack/ports.rs::destinations_local_addresses_and_secrets_are_independent`,
+//! `src/stack/isn.rs::flows_secrets_and_purposes_are_independent`.
+//!
+//! **A closed connection's name comes to mean another.** An id carries a generation:
+//! `src/stack/slab.rs::a_stale_key_finds_nothing_even_when_the_slot_is_in_use_again`.
