@@ -7,6 +7,7 @@ use super::flags::{ConnFlags, EventSet, Wants};
 use super::half_open::HalfOpen;
 use super::recovery::Recovery;
 use super::state::State;
+use super::tail_loss::TailLoss;
 use super::timers::WriteTimer;
 use super::{Env, output};
 use crate::config::Sysctl;
@@ -105,6 +106,7 @@ pub struct Conn {
     pub(super) zero_window: ZeroWindow,
     pub(super) keepalive: Keepalive,
     pub(super) write_timer: WriteTimer,
+    pub(super) tail_loss: TailLoss,
     /// Unanswered probes of either kind.
     pub(super) probes: u8,
     pub(super) delayed_ack: DelayedAck,
@@ -204,6 +206,7 @@ impl Conn {
             zero_window: ZeroWindow::new(),
             keepalive: Keepalive::OFF,
             write_timer: WriteTimer::IDLE,
+            tail_loss: TailLoss::new(setup.iss),
             probes: 0,
             delayed_ack: DelayedAck::new(default_mss, now),
             invalid_ms: None,

@@ -137,6 +137,7 @@ impl Conn {
     /// RFC 5681 3.2 step 2: halve, and resend at least one segment at once.
     fn enter_recovery(&mut self, buffers: &impl Buffers) {
         debug_assert!(buffers.sent_len() > 0, "nothing in flight to recover");
+        self.forget_tail_probe();
         self.congestion.on_loss();
         self.recovery.phase = Phase::Recovery;
         self.recovery.recover = self.snd_nxt;
@@ -148,6 +149,7 @@ impl Conn {
         let new_episode = self.recovery.phase != Phase::Loss
             || self.snd_una.at_or_after(self.recovery.recover)
             || self.retransmission.retransmits == 0;
+        self.forget_tail_probe();
         self.congestion.on_timeout(new_episode);
         self.recovery = Recovery { recover: self.snd_nxt, dup_acks: 0, phase: Phase::Loss };
         for index in 0..buffers.sent_len() {
