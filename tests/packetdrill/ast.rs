@@ -108,7 +108,7 @@ pub(crate) struct Tcp {
     pub(crate) flags: Flags,
     pub(crate) seq: u32,
     pub(crate) len: u32,
-    /// `None` if the ACK flag is off.
+    /// `None` if the ACK flag is off and the field zero.
     pub(crate) ack: Option<u32>,
     pub(crate) window: Option<u16>,
     pub(crate) urgent: Option<u16>,
@@ -150,15 +150,27 @@ pub(crate) enum TcpOption {
     WindowScale(u8),
     SackPermitted,
     Sack(Vec<(u32, u32)>),
-    Timestamps { val: u32, ecr: u32 },
+    Timestamps {
+        val: u32,
+        ecr: u32,
+    },
     Nop,
     End,
     /// RFC 7413; `experimental` is the form with a magic number.
-    FastOpen { experimental: bool, cookie: Vec<u8> },
+    FastOpen {
+        experimental: bool,
+        cookie: Vec<u8>,
+    },
     Md5(Vec<u8>),
     /// Accurate ECN: the kind, and three counters of 24 bits, as many as are there.
-    AccEcn { kind: u8, counters: Vec<u32> },
-    Unknown { kind: u8, body: Vec<u8> },
+    AccEcn {
+        kind: u8,
+        counters: Vec<u32>,
+    },
+    Unknown {
+        kind: u8,
+        body: Vec<u8>,
+    },
 }
 
 /// An ICMP error, or too-big message, about one of our segments.
@@ -188,14 +200,14 @@ pub(crate) enum Expr {
     Int(i64),
     Word(String),
     Text(String),
-    Or(Vec<Expr>),
-    List(Vec<Expr>),
+    Or(Vec<Self>),
+    List(Vec<Self>),
     /// `{...}`: fields with a name and values without.
-    Struct(Vec<Expr>),
+    Struct(Vec<Self>),
     /// `htons(80)`
-    Apply(String, Vec<Expr>),
+    Apply(String, Vec<Self>),
     /// `name=value`, or `name(size)=value`.
-    Field(String, Box<Expr>),
+    Field(String, Box<Self>),
 }
 
 impl ScriptError {

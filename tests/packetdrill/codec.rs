@@ -140,7 +140,7 @@ pub(crate) fn decode(packet: &[u8]) -> Result<Sent, String> {
         flags,
         seq: long(4),
         len: payload.len() as u32,
-        ack: flags.has(Flags::ACK).then(|| long(8)),
+        ack: Some(long(8)).filter(|&ack| ack != 0 || flags.has(Flags::ACK)),
         window: Some(word(14)),
         urgent: Some(word(18)),
         options: Some(decode_options(&segment[20..header_len])?),

@@ -18,12 +18,8 @@ pub(crate) fn head(icmp: &Icmp, v4: bool) -> Result<[u8; 8], String> {
     Ok([kind, code, 0, 0, a, b, c, d])
 }
 
-const V4_TYPES: &[(&str, u8)] = &[
-    ("unreachable", 3),
-    ("source_quench", 4),
-    ("time_exceeded", 11),
-    ("parameter_problem", 12),
-];
+const V4_TYPES: &[(&str, u8)] =
+    &[("unreachable", 3), ("source_quench", 4), ("time_exceeded", 11), ("parameter_problem", 12)];
 
 const V4_CODES: &[(&str, u8)] = &[
     ("net_unreachable", 0),

@@ -123,7 +123,7 @@ fn run(path: &Path, tolerance: Tolerance) -> Result<(), Failed> {
 }
 
 fn indented(trace: &[String]) -> String {
-    trace.iter().map(|line| format!("    {line}\n")).collect()
+    trace.iter().fold(String::new(), |text, line| text + "    " + line + "\n")
 }
 
 /// Every script below a folder, in order.

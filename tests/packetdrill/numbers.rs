@@ -29,7 +29,7 @@ impl Numbers {
     }
 
     /// A packet that the script injects, with live numbers.
-    pub(crate) fn to_live(&mut self, script: &Tcp) -> Result<Tcp, String> {
+    pub(crate) fn live(&mut self, script: &Tcp) -> Result<Tcp, String> {
         let syn = script.flags.has(Flags::SYN);
         if syn {
             let live = script.seq.wrapping_add(REMOTE_BASE);
@@ -50,7 +50,7 @@ impl Numbers {
     }
 
     /// A packet that the stack sent, with script numbers; `expected` says which number a first SYN has.
-    pub(crate) fn to_script(&mut self, live: &Tcp, expected: Option<&Tcp>) -> Tcp {
+    pub(crate) fn script(&mut self, live: &Tcp, expected: Option<&Tcp>) -> Tcp {
         let syn = live.flags.has(Flags::SYN);
         if syn && let Some(expected) = expected {
             self.local.get_or_insert(Isn { script: expected.seq, live: live.seq });

@@ -62,8 +62,8 @@ fn tcp(cursor: &mut Cursor<'_>, inbound: bool) -> Result<Tcp, ScriptError> {
     let flags = flags(cursor)?;
     let (seq, len) = sequence(cursor)?;
     let ack = if cursor.eat_word("ack")? { Some(number32(cursor)?) } else { None };
-    if ack.is_some() != flags.has(Flags::ACK) {
-        return Err(start.error("the flag `.` and `ack N` go together"));
+    if ack.is_none() && flags.has(Flags::ACK) {
+        return Err(start.error("the flag `.` without `ack N`"));
     }
     let window = if cursor.eat_word("win")? { Some(cursor.number()?) } else { None };
     let urgent = if cursor.eat_word("urg")? { Some(cursor.number()?) } else { None };

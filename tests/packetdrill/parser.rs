@@ -112,7 +112,11 @@ fn time(cursor: &mut Cursor<'_>) -> Result<Time, ScriptError> {
         cursor.expect("...")?;
         let end = moment(cursor)?;
         let end = Moment { relative: first.relative || end.relative, ..end };
-        return if end.micros < first.micros { Err(start.error("a call that returns before it begins")) } else { Ok(Time::Span(first, end)) };
+        return if end.micros < first.micros {
+            Err(start.error("a call that returns before it begins"))
+        } else {
+            Ok(Time::Span(first, end))
+        };
     }
     if !cursor.eat("~")? {
         return Ok(Time::At(first));

@@ -13,6 +13,7 @@ use crate::sockets::{Answer, Host, Outcome, Progress, Sockets, eval};
 use crate::{constants, info, parser};
 use alloc::collections::VecDeque;
 use alloc::rc::Rc;
+use core::net::IpAddr;
 use longhaul::stack::{Config, Stack};
 use longhaul::time::{Duration, Instant};
 
@@ -37,7 +38,7 @@ pub(crate) struct Failure {
 pub(crate) fn run(text: &str, tolerance: Tolerance) -> Result<(), Failure> {
     let untraced = |error| Failure { error, trace: Vec::new() };
     let script = parser::parse(text).map_err(untraced)?;
-    let mut runner = Runner::new(&script, tolerance).map_err(untraced)?;
+    let mut runner = Runner::new(&script, tolerance).map_err(|message| untraced(ScriptError::new(1, message)))?;
     let outcome = runner.script(&script);
     let cleanup = script.cleanup.as_ref().map_or(Ok(()), |command| runner.command(command));
     outcome.and(cleanup).map_err(|error| Failure { error, trace: runner.trace })
@@ -66,6 +67,8 @@ struct Settings {
     tolerance_us: u64,
     /// The unit of script timestamps; 0: their values are not checked.
     tick_us: u64,
+    /// A packet may be expected in one that is sent in several.
+    merge: bool,
 }
 
 /// A call that has not returned, or whose return has not been checked.
@@ -89,46 +92,50 @@ const STUCK_AFTER: usize = 10_000;
 const SECRET: [u8; 16] = *b"packetdrill test";
 
 impl Runner {
-    fn new(script: &Script, tolerance: Tolerance) -> Result<Self, ScriptError> {
-        let mut settings = Settings { tolerance, tolerance_us: 4000, tick_us: 0 };
-        let mut scale_echoes = false;
-        let mut v6 = false;
-        for (name, value) in &script.options {
-            let number = || value.parse().map_err(|_| ScriptError::new(1, format!("--{name}: not a number: {value}")));
-            match name.as_str() {
-                "tolerance_usecs" => settings.tolerance_us = number()?,
-                "tcp_ts_tick_usecs" => settings.tick_us = number()?,
-                "tcp_ts_ecr_scaled" => scale_echoes = true,
-                "ip_version" if value == "ipv4" => {}
-                "ip_version" if value == "ipv6" => v6 = true,
-                // What we inject goes in as one packet; a receiver that merges would be told this.
-                "mss" => drop(number()?),
-                "strict_segments" => {}
-                name if name.starts_with("-D") => {}
-                name => return Err(ScriptError::new(1, format!("unknown option `--{name}`"))),
-            }
-        }
-        let local = if v6 { "fd3d:0a0b:17d6::1" } else { "192.168.0.1" };
-        let remote = if v6 { "fd3d:fa7b:d17d::1" } else { "192.0.2.1" };
-        let parse = |address: &str| address.parse().map_err(|_| ScriptError::new(1, "an address"));
-        let config = match parse(local)? {
-            core::net::IpAddr::V4(v4) => Config::new(SECRET).with_ipv4(v4),
-            core::net::IpAddr::V6(v6) => Config::new(SECRET).with_ipv6(v6).with_mtu(MTU_V6),
-        };
-        Ok(Self {
-            host: Host { stack: Stack::new(START, config), now: START, local: parse(local)?, remote: parse(remote)? },
+    fn new(script: &Script, tolerance: Tolerance) -> Result<Self, String> {
+        let mut runner = Self {
+            host: host(LOCAL_V4, REMOTE_V4, MTU_V4)?,
             sockets: Sockets::default(),
             shell: Shell::default(),
             python: Python::default(),
-            numbers: Numbers::new(scale_echoes),
-            settings,
+            numbers: Numbers::default(),
+            settings: Settings { tolerance, tolerance_us: 4000, tick_us: 0, merge: tolerance == Tolerance::Original },
             ports: None,
             next_remote_port: FIRST_REMOTE_PORT,
             base: START,
             sent: VecDeque::new(),
             blocked: None,
             trace: Vec::new(),
-        })
+        };
+        runner.apply(&script.options)?;
+        Ok(runner)
+    }
+
+    /// Takes the options at the top of a script.
+    fn apply(&mut self, options: &[(String, String)]) -> Result<(), String> {
+        let find = |wanted: &str| options.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
+        let v6 = match find("ip_version") {
+            None | Some("ipv4") => false,
+            Some("ipv6") => true,
+            Some(other) => return Err(format!("not supported: --ip_version={other}")),
+        };
+        let (local, remote, mtu) = if v6 { (LOCAL_V6, REMOTE_V6, MTU_V6) } else { (LOCAL_V4, REMOTE_V4, MTU_V4) };
+        self.host = host(find("local_ip").unwrap_or(local), find("remote_ip").unwrap_or(remote), mtu)?;
+        for (name, value) in options {
+            let number = || value.parse().map_err(|_| format!("--{name}: not a number: {value}"));
+            match name.as_str() {
+                "tolerance_usecs" => self.settings.tolerance_us = number()?,
+                "tcp_ts_tick_usecs" => self.settings.tick_us = number()?,
+                "tcp_ts_ecr_scaled" => self.numbers.scale_echoes = true,
+                "strict_segments" => self.settings.merge = false,
+                // What we inject goes in as one packet; a receiver that merges segments would be told this.
+                "mss" => drop(number()?),
+                "ip_version" | "local_ip" | "remote_ip" => {}
+                name if name.starts_with("-D") => {}
+                name => return Err(format!("unknown option `--{name}`")),
+            }
+        }
+        Ok(())
     }
 
     fn script(&mut self, script: &Script) -> Result<(), ScriptError> {
@@ -148,7 +155,7 @@ impl Runner {
         let (Time::At(start) | Time::Span(start, _)) = event.time else {
             return Err("a window is for expected packets".into());
         };
-        let begin = self.at(self.base, start);
+        let begin = at(self.base, start);
         self.advance(begin)?;
         if matches!(event.action, Action::Call(_)) {
             self.finish_blocked(CALL_PATIENCE).map_err(|error| error.to_string())?;
@@ -158,7 +165,7 @@ impl Runner {
             Action::Inbound(packet) => self.inject(packet),
             Action::Call(call) => {
                 let due = match event.time {
-                    Time::Span(_, end) => Some(self.at(before, end)),
+                    Time::Span(_, end) => Some(at(before, end)),
                     _ => None,
                 };
                 self.call(event, call, due)
@@ -170,10 +177,6 @@ impl Runner {
             Action::Code(code) => self.code(code),
             Action::Outbound(_) => Ok(()),
         }
-    }
-
-    fn at(&self, base: Instant, moment: Moment) -> Instant {
-        (if moment.relative { base } else { START }) + Duration::from_micros(moment.micros)
     }
 
     fn call(&mut self, event: &Event, call: &Rc<Call>, due: Option<Instant>) -> Result<(), String> {
@@ -221,7 +224,7 @@ impl Runner {
         let tolerance = self.tolerance(blocked.length);
         let off = at.since(blocked.due).max(blocked.due.since(at));
         if off > tolerance {
-            let (due, at) = (self.clock(blocked.due), self.clock(at));
+            let (due, at) = (clock(blocked.due), clock(at));
             return Err(fail(format!("the call should return at {due} and did at {at}")));
         }
         Ok(())
@@ -298,13 +301,29 @@ impl Runner {
 
     fn note(&mut self, what: &str) {
         let line = what.split_whitespace().collect::<Vec<_>>().join(" ");
-        self.trace.push(format!("{} {line}", self.clock(self.host.now)));
+        self.trace.push(format!("{} {line}", clock(self.host.now)));
     }
+}
 
-    /// A time, as a script writes it.
-    fn clock(&self, at: Instant) -> String {
-        seconds(at.since(START).as_micros() as u64)
-    }
+/// A fresh stack with these addresses.
+fn host(local: &str, remote: &str, mtu: u16) -> Result<Host, String> {
+    let parse = |address: &str| address.parse().map_err(|_| format!("not an address: {address}"));
+    let (local, remote) = (parse(local)?, parse(remote)?);
+    let config = match local {
+        IpAddr::V4(v4) => Config::new(SECRET).with_ipv4(v4),
+        IpAddr::V6(v6) => Config::new(SECRET).with_ipv6(v6),
+    };
+    Ok(Host { stack: Stack::new(START, config.with_mtu(mtu)), now: START, local, remote })
+}
+
+/// The instant that a script means.
+fn at(base: Instant, moment: Moment) -> Instant {
+    (if moment.relative { base } else { START }) + Duration::from_micros(moment.micros)
+}
+
+/// An instant, as a script writes it.
+fn clock(at: Instant) -> String {
+    seconds(at.since(START).as_micros() as u64)
 }
 
 /// Compares what a call returned with what the script says.
@@ -327,6 +346,11 @@ fn check(call: &Call, answer: &Answer) -> Result<(), String> {
 
 /// How long a call may keep the next one waiting.
 const CALL_PATIENCE: Duration = Duration::from_secs(1);
+const LOCAL_V4: &str = "192.168.0.1";
+const REMOTE_V4: &str = "192.0.2.1";
+const LOCAL_V6: &str = "fd3d:0a0b:17d6::1";
+const REMOTE_V6: &str = "fd3d:fa7b:d17d::1";
+const MTU_V4: u16 = 1500;
 /// So that the MSS is the same over both versions of IP.
 const MTU_V6: u16 = 1520;
 /// The first port of a peer that opens a connection.

@@ -27,15 +27,19 @@ impl Shell {
         let program = words.first().map_or("", |path| path.rsplit('/').next().unwrap_or(path));
         match (program, &words[1.min(words.len())..]) {
             ("defaults.sh", []) => DEFAULTS.iter().try_for_each(|(name, value)| set_sysctl(host, name, value)),
-            ("sysctl", rest) => rest.iter().filter(|word| !word.starts_with('-')).try_for_each(|word| assign(host, word)),
+            ("sysctl", rest) => {
+                rest.iter().filter(|word| !word.starts_with('-')).try_for_each(|word| assign(host, word))
+            }
             ("set_sysctls.py", rest) => rest.iter().try_for_each(|word| assign(host, word)),
             (program, []) if program.starts_with("sysctl_restore_") => Ok(()),
-            // Nothing is remembered between connections.
-            ("ip", ["tcp_metrics", "flush", ..]) => Ok(()),
-            // We hand out one segment a packet; and there is no device whose queue or offloads could be set.
-            ("ip", ["link", "set", "dev", "tun0", "gso_max_segs" | "gso_max_size", _]) => Ok(()),
-            ("ethtool", ["-K", ..]) => Ok(()),
-            ("tc", ["qdisc", _, "dev", "tun0", "root", "pfifo"]) => Ok(()),
+            // Nothing is remembered between connections; we hand out one segment a packet; and there is no device whose
+            // queue or offloads could be set.
+            (
+                "ip",
+                ["tcp_metrics", "flush", ..] | ["link", "set", "dev", "tun0", "gso_max_segs" | "gso_max_size", _],
+            )
+            | ("ethtool", ["-K", ..])
+            | ("tc", ["qdisc", _, "dev", "tun0", "root", "pfifo"]) => Ok(()),
             ("tc", rest) => Err(format!("not supported: tc {}", rest.last().unwrap_or(&""))),
             ("ip", [object, ..]) => Err(format!("not supported: ip {object}")),
             ("nstat", rest) => self.nstat(host, rest),
@@ -97,13 +101,12 @@ fn words(line: &str) -> Result<Vec<String>, String> {
     for c in line.chars() {
         match quote {
             Some(open) if c == open => quote = None,
-            Some(_) => word.get_or_insert_default().push(c),
             None if c == '"' || c == '\'' => {
                 quote = Some(c);
                 word.get_or_insert_default();
             }
             None if c.is_whitespace() => words.extend(word.take()),
-            None => word.get_or_insert_default().push(c),
+            _ => word.get_or_insert_default().push(c),
         }
     }
     words.extend(word);
@@ -115,7 +118,6 @@ fn words(line: &str) -> Result<Vec<String>, String> {
 const NO_EFFECT: &[(&str, &[&str], &str)] = &[
     ("tcp_congestion_control", &["reno", "cubic"], "NewReno is what there is; the profile asks for cubic"),
     ("tcp_syncookies", &["0", "1"], "the table of half-open connections has a limit instead"),
-    ("tcp_early_retrans", &["0"], "no tail loss probe is sent"),
     ("tcp_recovery", &["0", "1"], "how a loss is found shows only with reordering"),
     ("tcp_frto", &["0", "1", "2"], "spurious timeouts are not undone"),
     ("tcp_fack", &["0"], "gone from Linux since 4.15"),

@@ -64,7 +64,10 @@ enum Kind {
     Fresh,
     Listener(ListenerId),
     /// `told`: a `connect` has reported success or failure of the handshake.
-    Conn { id: ConnId, told: bool },
+    Conn {
+        id: ConnId,
+        told: bool,
+    },
 }
 
 /// Calls of the language that cannot be run yet.
@@ -117,8 +120,7 @@ impl Sockets {
         }
         self.flow = None;
         let nonblocking = kind & SOCK_NONBLOCK != 0;
-        let socket =
-            Socket { kind: Kind::Fresh, options: Options::new(), nonblocking, reuse_address: false, port: 0 };
+        let socket = Socket { kind: Kind::Fresh, options: Options::new(), nonblocking, reuse_address: false, port: 0 };
         self.insert(call, socket)
     }
 
@@ -209,11 +211,11 @@ impl Sockets {
         let mut buffer = vec![0xa5; usize::try_from(len).map_err(|_| "a negative length")?];
         let mut conn = host.stack.conn(id).ok_or("the connection is gone")?;
         if flags & MSG_PEEK != 0 && conn.readable() > 0 {
-            return done(conn.peek(&mut buffer) as i64);
+            return done(signed(conn.peek(&mut buffer)));
         }
         match conn.read(now, &mut buffer) {
             Ok(len) if buffer[..len].iter().any(|&byte| byte != 0) => Err("read bytes that were never sent".into()),
-            Ok(len) => done(len as i64),
+            Ok(len) => done(signed(len)),
             Err(Error::WouldBlock) => or_again(nonblocking),
             Err(error) => failed(&error.errno().to_string()),
         }
@@ -235,12 +237,12 @@ impl Sockets {
         let left = len.saturating_sub(progress.written);
         match conn.send(now, vec![0; left].into()) {
             Ok(rest) => progress.written += left - rest.len(),
-            Err(_) if progress.written > 0 => return done(progress.written as i64),
+            Err(_) if progress.written > 0 => return done(signed(progress.written)),
             Err(error) => return failed(&error.errno().to_string()),
         }
         match progress.written {
-            written if written == len => done(len as i64),
-            written if nonblocking && written > 0 => done(written as i64),
+            written if written == len => done(signed(len)),
+            written if nonblocking && written > 0 => done(signed(written)),
             _ => or_again(nonblocking),
         }
     }
@@ -307,7 +309,7 @@ impl Sockets {
             "SIOCOUTQ" | "TIOCOUTQ" => conn.send_queue(),
             other => return Err(format!("unknown request of ioctl `{other}`")),
         };
-        check_output(arg(call, 2)?, value as i64)?;
+        check_output(arg(call, 2)?, signed(value))?;
         done(0)
     }
 
@@ -357,12 +359,20 @@ fn vector_len(vector: &Expr) -> Result<i64, String> {
     Ok(sum)
 }
 
+// What a call returns stands at the end of functions that may find the script at fault, too.
+#[allow(clippy::unnecessary_wraps)]
 pub(crate) fn done(value: i64) -> Result<Outcome, String> {
     Ok(Outcome::Done(Ok(value)))
 }
 
+#[allow(clippy::unnecessary_wraps)]
 pub(crate) fn failed(errno: &str) -> Result<Outcome, String> {
     Ok(Outcome::Done(Err(errno.to_owned())))
+}
+
+/// A length as calls return it.
+fn signed(len: usize) -> i64 {
+    i64::try_from(len).unwrap_or(i64::MAX)
 }
 
 fn or_again(nonblocking: bool) -> Result<Outcome, String> {

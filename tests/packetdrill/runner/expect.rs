@@ -1,6 +1,6 @@
 //! Packets that a script expects of the stack.
 
-use super::{PATIENCE, Runner, Tolerance};
+use super::{PATIENCE, Runner, at, clock};
 use crate::ast::{Body, Event, Flags, Packet, Tcp, TcpOption, Time};
 use crate::codec::Sent;
 use crate::matcher;
@@ -12,22 +12,20 @@ impl Runner {
         let Body::Tcp(expected) = &packet.body else { return Err("not supported: an expected ICMP packet".into()) };
         let window = self.window(event.time);
         let patience = window.map(|(_, last)| last + PATIENCE);
-        let missing = |runner: &Self| {
-            let now = runner.clock(runner.host.now);
-            format!("expected  > {expected}\n  nothing was sent until {now}")
+        let Some((at, sent)) = self.next_sent(patience)? else {
+            return Err(format!("expected  > {expected}\n  nothing was sent until {}", clock(self.host.now)));
         };
-        let Some((at, sent)) = self.next_sent(patience)? else { return Err(missing(self)) };
         self.base = at;
         let whole = self.merge(expected, sent, at)?;
-        let actual = self.numbers.to_script(&whole.tcp, Some(expected));
-        self.trace.push(format!("{} > {actual}", self.clock(at)));
+        let actual = self.numbers.script(&whole.tcp, Some(expected));
+        self.trace.push(format!("{} > {actual}", clock(at)));
         let fail = |why: String| Err(format!("expected  > {}{expected}\n  got       > {actual}\n  {why}", packet.ip));
         let differs = matcher::difference(expected, &actual).or_else(|| matcher::ip_difference(packet, &whole));
         if let Some(why) = differs {
             return fail(why);
         }
         if let Some((first, last)) = window.filter(|&(first, last)| at < first || at > last) {
-            let (at, first, last) = (self.clock(at), self.clock(first), self.clock(last));
+            let (at, first, last) = (clock(at), clock(first), clock(last));
             return fail(format!("time: expected {first} to {last}, got {at}"));
         }
         match self.match_timestamp(expected, &actual) {
@@ -41,9 +39,9 @@ impl Runner {
         let (start, end) = match time {
             Time::Any => return None,
             Time::Window(start, end) => (start, end),
-            Time::At(at) | Time::Span(at, _) => (at, at),
+            Time::At(moment) | Time::Span(moment, _) => (moment, moment),
         };
-        let (first, last) = (self.at(self.base, start), self.at(self.base, end));
+        let (first, last) = (at(self.base, start), at(self.base, end));
         let exact = start != end || (start.relative && start.micros == 0);
         let tolerance = if exact { Duration::ZERO } else { self.tolerance(first.since(self.base)) };
         Some((super::START.max(first - tolerance), last + tolerance))
@@ -74,7 +72,7 @@ impl Runner {
     fn merge(&mut self, expected: &Tcp, mut whole: Sent, at: Instant) -> Result<Sent, String> {
         let piece = whole.tcp.len;
         let mut last = piece;
-        while self.settings.tolerance == Tolerance::Original && whole.tcp.len < expected.len && last == piece && last > 0 {
+        while self.settings.merge && whole.tcp.len < expected.len && last == piece && last > 0 {
             self.collect()?;
             let next = self.sent.front().filter(|(next_at, _)| *next_at == at);
             let Some((_, next)) = next.filter(|(_, next)| matcher::continues(&whole.tcp, &next.tcp)) else { break };

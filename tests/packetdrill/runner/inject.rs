@@ -34,7 +34,7 @@ impl Runner {
             ends.destination.1 = destination;
             self.ports = Some((destination, source));
         }
-        let live = self.numbers.to_live(tcp)?;
+        let live = self.numbers.live(tcp)?;
         codec::encode_tcp(&ends, packet.ip, &live)
     }
 

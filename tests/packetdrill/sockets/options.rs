@@ -179,12 +179,12 @@ fn read_option(options: &Options, host: &Host, name: &str) -> Result<i64, String
         "SO_RCVBUF" => 2 * i64::from(options.window_bytes(sysctl)),
         "TCP_NODELAY" => i64::from(options.tcp_nodelay()),
         "TCP_CORK" => i64::from(options.tcp_cork()),
-        "TCP_KEEPIDLE" => options.keepalive_time(sysctl).as_secs() as i64,
-        "TCP_KEEPINTVL" => options.keepalive_interval(sysctl).as_secs() as i64,
+        "TCP_KEEPIDLE" => options.keepalive_time(sysctl).as_secs().cast_signed(),
+        "TCP_KEEPINTVL" => options.keepalive_interval(sysctl).as_secs().cast_signed(),
         "TCP_KEEPCNT" => i64::from(options.keepalive_retries(sysctl)),
         "TCP_USER_TIMEOUT" => options.tcp_user_timeout().map_or(0, |limit| limit.as_millis() as i64),
         "TCP_SYNCNT" => i64::from(options.syn_retries(sysctl)),
-        "TCP_LINGER2" => options.fin_timeout(sysctl).map_or(-1, |timeout| timeout.as_secs() as i64),
+        "TCP_LINGER2" => options.fin_timeout(sysctl).map_or(-1, |timeout| timeout.as_secs().cast_signed()),
         "TCP_DEFER_ACCEPT" => i64::from(defer_accept_secs(options.defer_accept_periods())),
         "TCP_RTO_MAX_MS" => options.rto_max(sysctl).as_millis() as i64,
         "TCP_RTO_MIN_US" => i64::from(options.rto_min_us(sysctl)),
@@ -196,7 +196,7 @@ fn read_option(options: &Options, host: &Host, name: &str) -> Result<i64, String
 fn check_linger(expected: &Expr, options: Options) -> Result<(), String> {
     let Expr::Struct(fields) = expected else { return Err("SO_LINGER: {onoff=, linger=} expected".into()) };
     let linger = options.linger();
-    let seconds = linger.map_or(0, |linger| linger.as_secs() as i64);
+    let seconds = linger.map_or(0, |linger| linger.as_secs().cast_signed());
     for (name, actual) in [("onoff", i64::from(linger.is_some())), ("linger", seconds)] {
         let expected = field(fields, name).map_or(Ok(actual), eval)?;
         if expected != actual {

@@ -2,9 +2,7 @@
 
 use super::{Host, Kind, Outcome, Progress, Sockets, arg, done, eval, field};
 use crate::ast::{Call, Expr};
-use crate::constants::{
-    POLLERR, POLLHUP, POLLIN, POLLNVAL, POLLOUT, POLLRDHUP, POLLRDNORM, POLLWRNORM,
-};
+use crate::constants::{POLLERR, POLLHUP, POLLIN, POLLNVAL, POLLOUT, POLLRDHUP, POLLRDNORM, POLLWRNORM};
 use longhaul::stack::ConnMut;
 use longhaul::tcp::State;
 use longhaul::time::Duration;
@@ -25,8 +23,8 @@ impl Sockets {
                 wrong = Some(format!("revents: expected {}, got {}", names(expected), names(revents)));
             }
         }
-        let over = timeout_ms >= 0
-            && host.now.since(progress.started) >= Duration::from_millis(timeout_ms.unsigned_abs());
+        let over =
+            timeout_ms >= 0 && host.now.since(progress.started) >= Duration::from_millis(timeout_ms.unsigned_abs());
         match wrong {
             _ if ready == 0 && !over => Ok(Outcome::Blocked),
             Some(message) => Err(message),
