@@ -36,7 +36,7 @@ fn we_close_first_and_keep_time_wait_for_a_minute() {
     t.inject("F. 1:1(0) ack 2");
     t.expect(". 2:2(0) ack 2");
     t.mark();
-    t.advance_to(secs(60) - ms(1));
+    t.advance_almost_to(secs(60));
     assert_eq!(t.stack.time_wait_len(), 1);
     t.advance_to(secs(60));
     assert_eq!(t.stack.time_wait_len(), 0);
@@ -289,7 +289,7 @@ fn an_orphan_waits_a_minute_in_fin_wait_2() {
             t.close();
             t.expect("F. 1:1(0) ack 1");
             t.inject(". 1:1(0) ack 2");
-            t.advance_to(lasts - ms(1));
+            t.advance_almost_to(lasts);
             t
         };
         let mut in_time = closed();

@@ -373,3 +373,84 @@ fn rfc9293_ev_50_part_of_a_segment_acknowledged_is_not_sent_again() {
     // Not restarted: no whole segment left the flight.
     t.expect_at(ms(201), "P. 401:1001(600) ack 1");
 }
+
+/// A connection in this state, what it sends next and expects next.
+fn in_state(state: State) -> (Peer, u32, u32) {
+    let mut t = open();
+    match state {
+        State::CloseWait | State::LastAck => {
+            t.inject("F. 1:1(0) ack 1");
+            t.expect_after(ms(1), ". 1:1(0) ack 2");
+        }
+        _ => {}
+    }
+    if !matches!(state, State::Established | State::CloseWait) {
+        t.finish();
+        t.next_left().expect("the FIN");
+    }
+    match state {
+        State::FinWait2 => t.inject(". 1:1(0) ack 2"),
+        State::Closing => {
+            t.inject("F. 1:1(0) ack 1");
+            t.expect(". 2:2(0) ack 2");
+        }
+        _ => {}
+    }
+    assert_eq!(t.state(), state);
+    let finished = !matches!(state, State::Established | State::CloseWait);
+    let peer_finished = matches!(state, State::CloseWait | State::LastAck | State::Closing);
+    (t, 1 + u32::from(finished), 1 + u32::from(peer_finished))
+}
+
+#[test]
+fn unacceptable_numbers_draw_our_own_in_every_state() {
+    // packetimpact 21, 35 to 38
+    for state in
+        [State::Established, State::CloseWait, State::LastAck, State::FinWait1, State::FinWait2, State::Closing]
+    {
+        let (_, nxt, next) = in_state(state);
+        let (beyond, far) = (next + 70_000, nxt + 5000);
+        for segment in [
+            format!(". {beyond}:{beyond}(0) ack {nxt}"),
+            format!("P. {beyond}:{}(10) ack {nxt}", beyond + 10),
+            format!("F. {beyond}:{beyond}(0) ack {nxt}"),
+            format!("S {beyond}:{beyond}(0)"),
+            format!("S. {next}:{next}(0) ack {nxt}"),
+            format!(". {next}:{next}(0) ack {far}"),
+        ] {
+            let (mut t, ..) = in_state(state);
+            t.inject(&segment);
+            t.expect(&format!(". {nxt}:{nxt}(0) ack {next}"));
+            assert_eq!(t.state(), state, "{segment}");
+            t.inject(&format!("R {beyond}:{beyond}(0) win 0"));
+            assert_eq!(t.state(), state);
+            t.inject(&format!("R {next}:{next}(0) win 0"));
+            assert_eq!(t.state(), State::Closed, "{state}");
+        }
+    }
+}
+
+#[test]
+fn rfc9293_ev_28_through_a_closed_window_no_data_comes_but_acks_and_resets_do() {
+    let mut t = Peer::new();
+    t.open(Options::new().with_recv_buffer_size(2048));
+    let room = 1460_usize;
+    t.inject(&format!("P. 1:{}({room}) ack 1", room + 1));
+    let ack = t.next_left().unwrap();
+    let mut end = room + 1;
+    if !ack.ends_with("win 0") {
+        t.inject(&format!("P. {end}:{}(588) ack 1", end + 588));
+        end += 588;
+        t.expect(&format!(". 1:1(0) ack {end} win 0"));
+    }
+    t.write(100);
+    t.expect(&format!("P. 1:101(100) ack {end} win 0"));
+    // A segment that ends beyond the window counts for nothing while data is unread (since 6.17); an ACK alone does.
+    t.inject(&format!("P. {end}:{}(1) ack 101", end + 1));
+    t.expect(&format!(". 101:101(0) ack {end} win 0"));
+    assert_eq!(t.act(|conn, _| (conn.readable(), conn.send_queue())), (end - 1, 100));
+    t.inject(&format!(". {end}:{end}(0) ack 101"));
+    assert_eq!(t.act(|conn, _| (conn.readable(), conn.send_queue())), (end - 1, 0));
+    t.inject(&format!("R {end}:{end}(0) win 0"));
+    assert_eq!(t.state(), State::Closed);
+}

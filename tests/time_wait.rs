@@ -39,7 +39,7 @@ fn waiting_with_timestamps() -> Peer {
 /// TIME-WAIT ends exactly then, counted from the mark.
 #[track_caller]
 fn assert_ends_at(t: &mut Peer, millis: u64) {
-    t.advance_to(ms(millis) - ms(1));
+    t.advance_almost_to(ms(millis));
     assert_eq!(t.stack.time_wait_len(), 1, "ended too early");
     t.advance_to(ms(millis));
     assert_eq!(t.stack.time_wait_len(), 0, "lasts too long");

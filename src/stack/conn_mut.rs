@@ -2,6 +2,7 @@
 
 use super::{ConnId, Stack};
 use crate::buf::SendBuffer;
+use crate::config::Sysctl;
 use crate::error::Error;
 use crate::options::{Options, OutOfRange, TcpKeepalive};
 use crate::tcp::{Closed, State, TcpInfo};
@@ -234,27 +235,44 @@ impl<'s> ConnMut<'s> {
         self.readable() > 0 || view.receive_closed || view.has_error
     }
 
-    /// Whether a write would not block: there is room, or an error waits.
+    /// Whether a write would not block and is worth it: a third of the queue is free (Linux `sk_stream_is_writeable`),
+    /// or the sending side is closed, or an error waits.
     pub fn is_writable(&self) -> bool {
         let view = self.entry();
-        let limit = view.options.send_buffer_size(&self.stack.config.sysctl) as usize;
-        let room = self.send_queue() < limit && self.stack.has_memory();
-        view.send_closed || view.has_error || (view.state.may_transmit() && room)
+        let room = self.send_room();
+        let roomy = room > 0 && room >= self.send_queue() / 2;
+        view.send_closed || view.has_error || (view.state.may_transmit() && roomy)
     }
 
-    /// Whether an error waits to be taken (`POLLERR`).
-    pub fn has_error(&self) -> bool {
-        self.entry().has_error
+    /// Bytes that [`ConnMut::send`] would queue now.
+    pub fn send_room(&self) -> usize {
+        let limit = self.entry().options.send_buffer_size(&self.stack.config.sysctl) as usize;
+        if self.stack.has_memory() { limit.saturating_sub(self.send_queue()) } else { 0 }
     }
 
-    /// Whether the end of the stream follows what is readable (`POLLRDHUP`).
+    /// Asks for [`crate::tcp::Event::Writable`] once there is room, as a send that did not fit does.
+    pub fn want_writable(&mut self) {
+        self.act(|conn, _, _| conn.on_write_blocked());
+    }
+
+    /// Whether writing is over: we finished, or the connection is closed.
+    pub fn is_send_closed(&self) -> bool {
+        self.entry().send_closed
+    }
+
+    /// Whether reading is over, but for what can still be read.
     pub fn is_receive_closed(&self) -> bool {
         self.entry().receive_closed
     }
 
-    /// Whether nothing more can be sent: we finished, or the connection is over.
-    pub fn is_send_closed(&self) -> bool {
-        self.entry().send_closed
+    /// Whether an error waits to be reported.
+    pub fn has_error(&self) -> bool {
+        self.entry().has_error
+    }
+
+    /// The settings that options inherit from.
+    pub fn sysctl(&self) -> &Sysctl {
+        &self.stack.config.sysctl
     }
 
     /// A snapshot under Linux's names; its `Display` is a line of `ss -o`.
@@ -263,10 +281,7 @@ impl<'s> ConnMut<'s> {
         self.act(|conn, sysctl, queues| conn.info(now, sysctl, queues))
     }
 
-    fn act<R>(
-        &mut self,
-        act: impl FnOnce(&mut crate::tcp::Conn, &crate::config::Sysctl, &mut crate::buf::chain::Streams) -> R,
-    ) -> R {
+    fn act<R>(&mut self, act: impl FnOnce(&mut crate::tcp::Conn, &Sysctl, &mut crate::buf::chain::Streams) -> R) -> R {
         // `Stack::conn` looked the id up, and nothing could remove it while this borrows the stack.
         self.stack.with(self.id.0.index, None, act).expect("a borrowed connection exists")
     }

@@ -70,15 +70,18 @@ impl Stack {
     }
 
     fn deliver(&mut self, now: Instant, index: u32, flow: Flow, segment: &Segment<'_>, frame: Option<Bytes>) {
+        let mut segment = *segment;
         if !segment.payload.is_empty() && !self.has_memory() {
-            // The peer sends it again; an attacker gains nothing [A47].
+            // The peer sends its text again; an attacker gains nothing [A47]. What it acknowledges or resets counts,
+            // or else a full send queue could never drain.
             self.stats.rcv_q_drop += 1;
-            return;
+            segment.payload = &[];
+            segment.header.flags = segment.header.flags.without(Flags::FIN);
         }
         let established = |conn: &Conn| conn.state().is_synchronized();
         let outcome = self.with(index, frame, |conn, sysctl, queues| {
             let before = established(conn);
-            let reply = conn.handle_segment(now, segment, sysctl, queues);
+            let reply = conn.handle_segment(now, &segment, sysctl, queues);
             let reset = conn.death().is_some() && segment.header.flags.contains(Flags::RST);
             (reply, before && reset)
         });

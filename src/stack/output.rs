@@ -44,11 +44,12 @@ impl Stack {
     /// gets `None`. Ask until `None`; a driver whose device is full simply stops asking, and nothing is lost.
     pub fn poll_transmit(&mut self, now: Instant, packet: &mut [u8]) -> Option<Transmit> {
         let now = self.at(now);
-        if packet.len() < usize::from(self.config.mtu) {
+        let mtu = usize::from(self.config.mtu);
+        if packet.len() < mtu {
             debug_assert!(false, "the buffer must hold a packet of MTU size");
             return None;
         }
-        self.transmit_reply(packet).or_else(|| self.transmit_conn(now, packet))
+        self.transmit_reply(&mut packet[..mtu]).or_else(|| self.transmit_conn(now, packet))
     }
 
     /// Whether [`Stack::poll_transmit`] may have something.

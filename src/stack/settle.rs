@@ -60,7 +60,17 @@ impl Stack {
         if entry.conn.awaits_time_wait() {
             self.replace_by_time_wait(index);
         }
+        self.forget_stale_events();
         self.bury(index);
+    }
+
+    /// An application that never asks for events must not make them pile up: once most of them are of connections that
+    /// are gone, those are dropped.
+    fn forget_stale_events(&mut self) {
+        if self.events.len() > 2 * self.conns.len() as usize + STALE_EVENTS_MAX {
+            let conns = &self.conns;
+            self.events.retain(|id| conns.get(id.0).is_some());
+        }
     }
 
     /// The small block takes over the flow; what the connection still had to say (the ACK of the peer's FIN) is said.
@@ -165,3 +175,6 @@ impl Stack {
         self.advance(now)
     }
 }
+
+/// So few events of connections that are gone are not worth looking for.
+const STALE_EVENTS_MAX: usize = 64;

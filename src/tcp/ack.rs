@@ -47,6 +47,9 @@ impl Conn {
         }
         self.sample_round_trip(env, header, &acked);
         self.process_tail_probe_ack(&acked, &header.options.sack, buffers);
+        if self.admits_first_buffer(buffers) {
+            self.zero_window.on_episode_end();
+        }
         if had_flight {
             self.recover(env, &acked, buffers);
         } else {
@@ -135,17 +138,23 @@ impl Conn {
     /// Nothing was in flight, so this may answer a window probe (Linux `tcp_ack_probe`): a window that admits the first
     /// queued buffer ends the probing; any other answer restarts it at the current backoff.
     fn answer_to_probe(&mut self, env: &Env<'_>, buffers: &impl Buffers) {
-        let queued = self.unsent(buffers) + u32::from(self.is_fin_pending());
-        if queued == 0 || self.write_timer.purpose != Purpose::WindowProbe {
+        let queued = self.unsent(buffers) > 0 || self.is_fin_pending();
+        if !queued || self.write_timer.purpose != Purpose::WindowProbe {
             return;
         }
-        if queued.min(self.first_buffer_limit()) <= self.usable_window() {
+        if self.admits_first_buffer(buffers) {
             self.retransmission.backoff = 0;
-            self.zero_window.on_episode_end();
             self.write_timer.stop();
         } else if self.write_timer.at.is_some() {
             self.arm_window_probe(env);
         }
+    }
+
+    /// Whether the window admits all that is queued, or the first buffer of it. Less lets data out, too, but does not
+    /// restart the clock that a user timeout reads.
+    fn admits_first_buffer(&self, buffers: &impl Buffers) -> bool {
+        let queued = self.unsent(buffers) + u32::from(self.is_fin_pending());
+        queued.min(self.first_buffer_limit()) <= self.usable_window()
     }
 
     /// How much of the queue Linux holds in its first buffer: one merged write, at most 64 KiB and half the largest

@@ -7,7 +7,6 @@ use super::flags::{ConnFlags, EventSet, Wants};
 use super::half_open::HalfOpen;
 use super::recovery::Recovery;
 use super::state::State;
-use super::tail_loss::TailLoss;
 use super::timers::WriteTimer;
 use super::{Env, output};
 use crate::config::Sysctl;
@@ -72,6 +71,8 @@ pub struct Conn {
     pub(super) bytes_acked: u32,
     /// One past the last segment smaller than the MSS (Minshall's Nagle).
     pub(super) snd_sml: SeqNum,
+    /// One past the last byte sent with PSH.
+    pub(super) pushed_seq: SeqNum,
     pub(super) snd_wscale: u8,
 
     // Receive sequence space.
@@ -106,7 +107,6 @@ pub struct Conn {
     pub(super) zero_window: ZeroWindow,
     pub(super) keepalive: Keepalive,
     pub(super) write_timer: WriteTimer,
-    pub(super) tail_loss: TailLoss,
     /// Unanswered probes of either kind.
     pub(super) probes: u8,
     pub(super) delayed_ack: DelayedAck,
@@ -118,6 +118,8 @@ pub struct Conn {
     // Sending.
     pub(super) congestion: Congestion,
     pub(super) recovery: Recovery,
+    /// The right edge of what was ever reported held; beyond `snd_una` it says that segments are missing.
+    pub(super) held_end: SeqNum,
     pub(super) wants: Wants,
     pub(super) flags: ConnFlags,
 
@@ -187,6 +189,7 @@ impl Conn {
             max_window: 0,
             bytes_acked: 0,
             snd_sml: setup.iss,
+            pushed_seq: setup.iss,
             snd_wscale: 0,
             rcv_wscale: 0,
             rcv_nxt: SeqNum::default(),
@@ -206,13 +209,13 @@ impl Conn {
             zero_window: ZeroWindow::new(),
             keepalive: Keepalive::OFF,
             write_timer: WriteTimer::IDLE,
-            tail_loss: TailLoss::new(setup.iss),
             probes: 0,
             delayed_ack: DelayedAck::new(default_mss, now),
             invalid_ms: None,
             last_sent_ms: now.as_millis() as u32,
             congestion: Congestion::new(),
             recovery: Recovery::new(setup.iss),
+            held_end: setup.iss,
             wants: Wants::NONE,
             flags: ConnFlags::NONE,
             error: None,
@@ -231,6 +234,7 @@ impl Conn {
     /// The handshake is complete: sizes are agreed, and keepalive begins if it was switched on before.
     pub(super) fn on_established(&mut self, env: &Env<'_>) {
         self.heard_at = env.now;
+        self.pushed_seq = self.snd_nxt;
         self.update_mss(env.sysctl);
         self.delayed_ack = DelayedAck::new(self.mss.min(self.advertised_mss()), env.now);
         self.last_sent_ms = env.now.as_millis() as u32;
@@ -247,13 +251,14 @@ impl Conn {
     }
 
     /// Recomputes what one segment may carry: the smaller of the peer's MSS and the path's, less timestamps
-    /// (RFC 9293 3.7.1 [MUST-16]; RFC 6691). A peer that asks for next to nothing gets `tcp_min_snd_mss`.
+    /// (RFC 9293 3.7.1 [MUST-16]; RFC 6691). A peer that asks for next to nothing gets `tcp_min_snd_mss`, as far as the
+    /// path goes: nobody fragments what is too long for it.
     pub(super) fn update_mss(&mut self, sysctl: &Sysctl) {
         let path = self.mtu.saturating_sub(self.headers());
         let bound = self.options.tcp_maxseg().unwrap_or(u16::MAX);
-        let mss = path.min(self.peer_mss).min(bound).max(sysctl.tcp_min_snd_mss);
+        let mss = self.peer_mss.min(bound).max(sysctl.tcp_min_snd_mss).min(path);
         let timestamps = if self.flags.has(ConnFlags::TIMESTAMPS) { output::TIMESTAMPS_LEN } else { 0 };
-        self.mss = mss - timestamps;
+        self.mss = mss.saturating_sub(timestamps).max(1);
     }
 
     fn headers(&self) -> u16 {
@@ -357,6 +362,7 @@ impl Conn {
         assert!(self.snd_una.at_or_before(self.snd_nxt), "snd_una beyond snd_nxt");
         assert!(self.rcv_wup.at_or_before(self.rcv_nxt) || !self.state.is_synchronized(), "rcv_wup beyond rcv_nxt");
         assert!(self.mss > 0, "no segment can carry anything");
+        // Before the handshake is complete it may tick and need not: `on_established` begins it.
         let ticking = self.state.is_synchronized() && self.state != State::TimeWait && self.options.keepalive();
         assert!(!ticking || self.is_orphan() || self.keepalive.due().is_some(), "keepalive is on and does not tick");
         if self.state == State::Closed {
@@ -386,5 +392,16 @@ mod tests {
     #[test]
     fn a_connection_is_a_few_cache_lines() {
         assert!(size_of::<Conn>() <= 288, "{}", size_of::<Conn>());
+    }
+    #[test]
+    fn no_bound_on_the_mss_makes_packets_too_long_for_the_device() {
+        let flow = Flow { local: "192.0.2.1:80".parse().unwrap(), remote: "192.0.2.2:80".parse().unwrap() };
+        for mtu in [68, 69, 88, 100, 1500] {
+            let setup = Setup { flow, iss: SeqNum::new(0), ts_offset: 0, mtu, options: Options::new() };
+            let sysctl = Sysctl { tcp_min_snd_mss: 536, ..Sysctl::LINUX };
+            let mut conn = Conn::connect(Instant::ORIGIN, &setup, &sysctl);
+            conn.update_mss(&sysctl);
+            assert_eq!(conn.mss, (mtu - HEADERS_V4 - output::TIMESTAMPS_LEN).min(536 - output::TIMESTAMPS_LEN));
+        }
     }
 }

@@ -122,24 +122,22 @@ impl HalfOpen {
         room: bool,
     ) -> HalfOpenVerdict {
         let header = &segment.header;
-        if self.is_old(header) {
-            return self.challenge(now, sysctl, header);
-        }
+        let old = self.is_old(header);
         let rcv_nxt = self.irs + 1;
         let plain_syn = header.flags.contains(Flags::SYN) && !header.flags.intersects(Flags::RST | Flags::ACK);
-        if plain_syn && header.seq == self.irs {
+        if plain_syn && header.seq == self.irs && !old {
             return self.repeat(now, sysctl);
         }
-        let in_window = segment.end().at_or_after(rcv_nxt) && header.seq.before(rcv_nxt + self.offered_window.max(1));
-        if !in_window {
+        // Linux looks at the ACK before the window: whoever acknowledges something else is not talking to us.
+        if header.flags.contains(Flags::ACK) && header.ack != self.iss + 1 {
+            return super::reset_for(segment).map_or(HalfOpenVerdict::Nothing, HalfOpenVerdict::Reply);
+        }
+        if old || !super::is_in_window(segment, rcv_nxt, self.offered_window) {
             return self.challenge(now, sysctl, header);
         }
         if header.flags.contains(Flags::RST) {
             // RFC 5961, as Linux 6.18 applies it here: only the exact number counts.
             return if header.seq == rcv_nxt { HalfOpenVerdict::Gone } else { self.answer(now, sysctl) };
-        }
-        if header.flags.contains(Flags::ACK) && header.ack != self.iss + 1 {
-            return super::reset_for(segment).map_or(HalfOpenVerdict::Nothing, HalfOpenVerdict::Reply);
         }
         if header.flags.contains(Flags::SYN) {
             return super::reset_for(segment).map_or(HalfOpenVerdict::Gone, HalfOpenVerdict::Reset);

@@ -124,7 +124,8 @@ impl Conn {
         self.duplicate_ack(env, segment, buffers)
     }
 
-    /// Second, the RST bit: believed only where it must come from the peer (RFC 5961 3.2; Linux `tcp_reset_check`).
+    /// Second, the RST bit: believed only where it must come from the peer (RFC 5961 3.2; Linux
+    /// `tcp_validate_incoming`, `tcp_reset_check`).
     fn second_check_reset(&mut self, env: &Env<'_>, segment: &Segment<'_>, buffers: &mut impl Buffers) -> Step {
         let header = &segment.header;
         if !header.flags.contains(Flags::RST) {
@@ -262,8 +263,11 @@ impl Conn {
     pub(super) fn old_part(&self, sysctl: &Sysctl, segment: &Segment<'_>) -> Option<SackBlock> {
         let start = segment.header.seq;
         let end = (start + segment.payload.len() as u32).min(self.rcv_nxt);
-        let reports = self.flags.has(ConnFlags::SACK) && sysctl.tcp_dsack != 0;
-        (reports && start.before(end)).then_some(SackBlock { start, end })
+        (self.reports_duplicates(sysctl) && start.before(end)).then_some(SackBlock { start, end })
+    }
+
+    pub(super) fn reports_duplicates(&self, sysctl: &Sysctl) -> bool {
+        self.flags.has(ConnFlags::SACK) && sysctl.tcp_dsack != 0
     }
 
     /// Whether an invalid segment must stay unanswered: one answer per `tcp_invalid_ratelimit` and connection.

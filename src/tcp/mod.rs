@@ -82,3 +82,10 @@ pub fn reset_for(segment: &Segment<'_>) -> Option<Header> {
         Some(Header::new(SeqNum::new(0), segment.end(), Flags::RST | Flags::ACK))
     }
 }
+
+/// What the small blocks accept: a segment that begins at `rcv_nxt`, that brings something new from within the window,
+/// or that is empty at its right edge (RFC 9293 3.4; Linux `tcp_in_window`).
+fn is_in_window(segment: &Segment<'_>, rcv_nxt: SeqNum, window: u32) -> bool {
+    let (seq, end, edge) = (segment.header.seq, segment.end(), rcv_nxt + window);
+    seq == rcv_nxt || (end.after(rcv_nxt) && seq.before(edge)) || (seq == edge && seq == end)
+}

@@ -256,8 +256,15 @@ impl Conn {
         self.wants.set(Wants::PROBE, false);
         let offset = self.in_flight_bytes();
         let drained = offset + len == buffers.len() as u32;
-        let mut marks = if drained || forced { Marks::PSH } else { Marks::NONE };
         let seq = self.snd_nxt;
+        let end = seq + len;
+        // A peer that delivers only at PSH must not be left with more than half its buffer (Linux `forced_push`).
+        let overdue = end.distance(self.pushed_seq) > self.max_window / 2;
+        let mut marks = Marks::NONE;
+        if drained || forced || overdue {
+            marks = Marks::PSH;
+            self.pushed_seq = end;
+        }
         if fin {
             marks = marks.with(Marks::FIN);
             self.flags.set(ConnFlags::FIN_SENT, true);
@@ -270,14 +277,9 @@ impl Conn {
         if len < u32::from(self.mss) {
             self.snd_sml = self.snd_nxt;
         }
-        if first {
+        self.arm_timer_for_new_data(env, buffers, first);
+        if drained {
             self.zero_window.on_episode_end();
-            self.restart_retransmission_timer(env, buffers);
-        }
-        if self.wants.has(Wants::TAIL) {
-            self.on_tail_probe_sent();
-        } else if !self.schedule_tail_loss_probe(env, buffers, false) {
-            self.end_tail_loss_timer(env, buffers);
         }
         if len > 0 {
             self.last_sent_ms = env.now.as_millis() as u32;
@@ -299,15 +301,12 @@ impl Conn {
         }
     }
 
-    /// Resends one record; cut to the MSS if that shrank since, and trimmed of what is acknowledged.
+    /// Resends one record, trimmed of what is acknowledged, and cut to the MSS if that shrank since.
     fn send_again(&mut self, env: &Env<'_>, buffers: &mut impl Buffers, index: usize) -> Option<Emit> {
         self.wants.set(Wants::HEAD, false);
+        self.trim_acknowledged(buffers, index);
         self.cut_to_limit(buffers, index);
         let mut sent = buffers.sent(index)?;
-        if sent.seq.before(self.snd_una) {
-            sent.len -= self.snd_una.distance(sent.seq);
-            sent.seq = self.snd_una;
-        }
         sent.sent_at = env.now;
         sent.marks = sent.marks.with(Marks::EVER_RETRANSMITTED);
         if self.wants.has(Wants::TAIL) {
@@ -326,6 +325,17 @@ impl Conn {
         let len = sent.len - u32::from(sent.marks.has(Marks::FIN));
         let header = self.data_header(env, buffers, sent.seq, sent.marks, len);
         Some(Emit { header, offset: offset as usize, len: len as usize, retransmission: true })
+    }
+
+    /// Forgets the part of a record left of `snd_una` (Linux `tcp_trim_head`). Comes before cutting, which could
+    /// otherwise leave a piece of which nothing is left to send.
+    fn trim_acknowledged(&self, buffers: &mut impl Buffers, index: usize) {
+        let Some(mut sent) = buffers.sent(index) else { return };
+        if sent.seq.before(self.snd_una) {
+            sent.len -= self.snd_una.distance(sent.seq);
+            sent.seq = self.snd_una;
+            buffers.set_sent(index, sent);
+        }
     }
 
     /// Splits a record that is longer than a segment may be now (Linux `tcp_fragment`).

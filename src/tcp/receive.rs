@@ -47,15 +47,25 @@ impl Conn {
             rto: self.rto(env.sysctl),
         };
         self.delayed_ack.on_data(env.now, &arrival);
+        let received = SackBlock { start, end: start + payload.len() as u32 };
+        let held = self.held_part(env.sysctl, buffers, received);
+        let old = self.old_part(env.sysctl, segment);
         let advanced = buffers.insert(offset, payload);
         if advanced == 0 {
-            let first = SackBlock { start, end: start + payload.len() as u32 };
-            return Some(self.out_of_order_ack(env, buffers, first));
+            return Some(self.out_of_order_ack(env, buffers, received, held));
         }
         self.heard_at = env.now;
         self.rcv_nxt += advanced as u32;
         self.events.set(EventSet::READABLE, true);
-        None
+        old.map(|old| self.ack_header(env, buffers, Some(old)))
+    }
+
+    /// The part of what was received that is held already, as a block to report (RFC 2883 4).
+    fn held_part(&self, sysctl: &Sysctl, buffers: &impl Buffers, received: SackBlock) -> Option<SackBlock> {
+        let part =
+            |held: SackBlock| SackBlock { start: held.start.max(received.start), end: held.end.min(received.end) };
+        let parts = self.held_blocks(buffers).map(part).find(|part| part.start.before(part.end));
+        parts.filter(|_| self.reports_duplicates(sysctl))
     }
 
     /// Eighth, the FIN bit; a FIN beyond a gap waits until the gap closes.
@@ -63,6 +73,10 @@ impl Conn {
         if segment.header.flags.contains(Flags::FIN) && !self.state.peer_finished() {
             self.flags.set(ConnFlags::FIN_HELD, true);
             self.peer_fin = segment.header.seq + segment.payload.len() as u32;
+            if segment.payload.is_empty() && self.peer_fin.after(self.rcv_nxt) {
+                // As for data beyond a gap; with data it has left already.
+                self.wants.set(Wants::ACK, true);
+            }
         }
         if self.flags.has(ConnFlags::FIN_HELD) && self.peer_fin == self.rcv_nxt && self.state.may_receive() {
             self.take_fin(env);
@@ -99,21 +113,28 @@ impl Conn {
     /// An ACK as it would leave now, with timestamps and SACK blocks. Taking it counts as sending it.
     pub(super) fn ack_header(&mut self, env: &Env<'_>, buffers: &impl Buffers, first: Option<SackBlock>) -> Header {
         let mut header = self.bare_header(env, buffers, self.snd_nxt, Flags::ACK);
-        if let Some(first) = first {
-            header.options.sack = self.sack_blocks(buffers, Some(first));
+        if first.is_some() {
+            header.options.sack = self.sack_blocks(buffers, first, None);
         }
         self.on_ack_sent();
         header
     }
 
-    /// A duplicate ACK whose first block is the range that holds the segment just received (RFC 2018 4).
-    fn out_of_order_ack(&mut self, env: &Env<'_>, buffers: &impl Buffers, received: SackBlock) -> Header {
+    /// A duplicate ACK whose first block is the range that holds the segment just received (RFC 2018 4), or what of it
+    /// was held already, and then that range (RFC 2883 4).
+    fn out_of_order_ack(
+        &mut self,
+        env: &Env<'_>,
+        buffers: &impl Buffers,
+        received: SackBlock,
+        duplicate: Option<SackBlock>,
+    ) -> Header {
         let whole = self
             .held_blocks(buffers)
             .find(|held| held.start.at_or_before(received.start) && held.end.at_or_after(received.end));
         let mut header = self.ack_header(env, buffers, None);
         if self.flags.has(ConnFlags::SACK) {
-            header.options.sack = self.sack_blocks(buffers, whole);
+            header.options.sack = self.sack_blocks(buffers, duplicate, whole);
         }
         header
     }
@@ -123,7 +144,8 @@ impl Conn {
         let window = self.select_window(env.sysctl, buffers);
         let timestamps =
             self.flags.has(ConnFlags::TIMESTAMPS).then(|| Timestamps { val: self.tsval(env.now), ecr: self.ts_recent });
-        let sack = if self.flags.has(ConnFlags::SACK) { self.sack_blocks(buffers, None) } else { SackBlocks::EMPTY };
+        let sack =
+            if self.flags.has(ConnFlags::SACK) { self.sack_blocks(buffers, None, None) } else { SackBlocks::EMPTY };
         Header {
             seq,
             ack: self.rcv_nxt,
@@ -134,17 +156,18 @@ impl Conn {
         }
     }
 
-    /// The blocks to report: `first` if given, then what is held, lowest first.
-    fn sack_blocks(&self, buffers: &impl Buffers, first: Option<SackBlock>) -> SackBlocks {
+    /// The blocks to report: a duplicate, the newest range held, then the others, lowest first.
+    fn sack_blocks(
+        &self,
+        buffers: &impl Buffers,
+        duplicate: Option<SackBlock>,
+        newest: Option<SackBlock>,
+    ) -> SackBlocks {
         let mut blocks = SackBlocks::EMPTY;
         let most = if self.flags.has(ConnFlags::TIMESTAMPS) { 3 } else { 4 };
-        if let Some(first) = first {
-            blocks.push(first);
-        }
-        for block in self.held_blocks(buffers) {
-            if blocks.as_slice().len() < most && Some(block) != first {
-                blocks.push(block);
-            }
+        let others = self.held_blocks(buffers).filter(|&block| Some(block) != newest);
+        for block in duplicate.into_iter().chain(newest).chain(others).take(most) {
+            blocks.push(block);
         }
         blocks
     }

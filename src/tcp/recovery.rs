@@ -27,7 +27,8 @@ pub(super) enum Phase {
 /// The recovery state of one connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Recovery {
-    /// The episode ends when this is acknowledged: `snd_nxt` at its start.
+    /// The episode ends when this is acknowledged: `snd_nxt` at its start. Outside of one, `snd_nxt` after the latest
+    /// tail loss probe (Linux `tlp_high_seq`).
     pub(super) recover: SeqNum,
     /// Duplicate ACKs since the last progress; without SACK each stands for a segment that left the network.
     pub(super) dup_acks: u16,

@@ -161,6 +161,8 @@ impl Conn {
 
     pub(super) fn stop_handshake_timer(&mut self) {
         self.write_timer.stop();
+        // A repetition may still wait for a busy device; it is not needed any more.
+        self.wants.set(Wants::SYN, false);
         self.retransmission.on_progress();
         self.retransmission.on_rtt_sample();
         self.retransmission.on_episode_end();

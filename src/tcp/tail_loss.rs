@@ -21,21 +21,6 @@ use crate::seq::SeqNum;
 use crate::time::{Duration, Instant, ceil_to_tick};
 use crate::wire::SackBlocks;
 
-/// What probing must remember, beside two flags of the connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct TailLoss {
-    /// `snd_nxt` after the latest probe (Linux `tlp_high_seq`).
-    high: SeqNum,
-    /// The right edge of what was ever reported held; beyond `snd_una` it says that segments are missing.
-    held: SeqNum,
-}
-
-impl TailLoss {
-    pub(super) const fn new(iss: SeqNum) -> Self {
-        Self { high: iss, held: iss }
-    }
-}
-
 /// What is added to two round trips when more than one segment is out, so that the peer may delay its ACK no further
 /// (Linux `TCP_TIMEOUT_MIN_US`).
 const MARGIN: Duration = Duration::from_millis(2);
@@ -53,12 +38,27 @@ impl Conn {
         true
     }
 
+    /// New data left: the RTO starts if nothing was in flight before, and a probe takes its place if there may be one.
+    pub(super) fn arm_timer_for_new_data(&mut self, env: &Env<'_>, buffers: &impl Buffers, first: bool) {
+        if first {
+            self.restart_retransmission_timer(env, buffers);
+        }
+        if self.wants.has(Wants::TAIL) {
+            return self.on_tail_probe_sent();
+        }
+        let probes = self.schedule_tail_loss_probe(env, buffers, false);
+        if !probes && self.write_timer.purpose == Purpose::TailLoss && self.write_timer.at.is_some() {
+            let at = self.rto_of_head(env, buffers);
+            self.write_timer.arm(Purpose::Retransmission, at);
+        }
+    }
+
     fn may_probe_tail(&self, sysctl: &Sysctl, buffers: &impl Buffers) -> bool {
         matches!(sysctl.tcp_early_retrans, 3 | 4)
             && self.flags.has(ConnFlags::SACK)
             && self.recovery.phase == Phase::Open
             && buffers.sent_len() > 0
-            && !self.tail_loss.held.after(self.snd_una)
+            && !self.held_end.after(self.snd_una)
     }
 
     /// Two round trips; for a lone segment, whose ACK the peer may delay, the least RTO more.
@@ -79,28 +79,22 @@ impl Conn {
         let fits = |seq: SeqNum| seq.before(self.snd_una + self.snd_wnd) || seq == self.snd_una;
         let repeats = self.next_data_in_window(buffers).is_none();
         let can_repeat = buffers.sent(last).is_some_and(|sent| fits(sent.seq));
-        if self.flags.has(ConnFlags::TAIL_PROBED) || (repeats && !can_repeat) {
+        let alone = self.recovery.phase == Phase::Open && !self.flags.has(ConnFlags::TAIL_PROBED);
+        if !alone || (repeats && !can_repeat) {
             let at = self.rto_of_head(env, buffers);
             return self.write_timer.arm(Purpose::Retransmission, at);
         }
         self.wants.set(Wants::TAIL, true);
+        self.recovery.recover = self.snd_nxt;
         self.flags.set(ConnFlags::TAIL_PROBED, true);
         self.flags.set(ConnFlags::TAIL_REPEATED, repeats);
         self.write_timer.arm(Purpose::Retransmission, env.now + self.backed_off_rto(env.sysctl));
     }
 
-    /// The tail is no longer to be probed: the RTO takes the timer over.
-    pub(super) fn end_tail_loss_timer(&mut self, env: &Env<'_>, buffers: &impl Buffers) {
-        if self.write_timer.purpose == Purpose::TailLoss && self.write_timer.at.is_some() {
-            let at = self.rto_of_head(env, buffers);
-            self.write_timer.arm(Purpose::Retransmission, at);
-        }
-    }
-
     /// The probe leaves now.
     pub(super) fn on_tail_probe_sent(&mut self) {
         self.wants.set(Wants::TAIL, false);
-        self.tail_loss.high = self.snd_nxt;
+        self.recovery.recover = self.snd_nxt;
     }
 
     /// A loss is being repaired: the probe has nothing more to tell.
@@ -116,7 +110,7 @@ impl Conn {
         if buffers.sent_len() == 0 {
             self.wants.set(Wants::TAIL, false);
         }
-        let high = self.tail_loss.high;
+        let high = self.recovery.recover;
         if !self.flags.has(ConnFlags::TAIL_PROBED) || self.snd_una.before(high) {
             return;
         }
@@ -135,7 +129,7 @@ impl Conn {
     fn note_held(&mut self, sack: &SackBlocks) {
         let valid = |end: &SeqNum| end.at_or_before(self.snd_nxt);
         let ends = sack.as_slice().iter().map(|block| block.end).filter(valid);
-        self.tail_loss.held = ends.fold(self.tail_loss.held.max(self.snd_una), SeqNum::max);
+        self.held_end = ends.fold(self.held_end.max(self.snd_una), SeqNum::max);
     }
 
     /// When the RTO of the first segment in flight is over; never in the past.

@@ -116,7 +116,7 @@ impl TimeWait {
         old: bool,
     ) -> TimeWaitVerdict {
         let header = &segment.header;
-        if old || !self.is_in_window(segment) {
+        if old || !super::is_in_window(segment, self.rcv_nxt, self.rcv_wnd) {
             return self.acknowledge(now, segment, sysctl);
         }
         if header.flags.contains(Flags::RST) {
@@ -198,11 +198,6 @@ impl TimeWait {
             header.options.timestamps = Some(Timestamps { val, ecr: self.ts_recent });
         }
         header
-    }
-
-    fn is_in_window(&self, segment: &Segment<'_>) -> bool {
-        let (seq, end, edge) = (segment.header.seq, segment.end(), self.rcv_nxt + self.rcv_wnd);
-        seq == self.rcv_nxt || (end.after(self.rcv_nxt) && seq.before(edge)) || (seq == edge && seq == end)
     }
 
     /// PAWS, as in a live connection; resets pass.

@@ -70,6 +70,7 @@ impl Peer {
     #[track_caller]
     pub fn finish(&mut self) {
         self.say("shutdown(WR)");
+        #[allow(clippy::redundant_closure_for_method_calls)] // the path is not general enough in lifetimes
         self.act(|conn, now| conn.finish(now));
     }
 

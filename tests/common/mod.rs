@@ -21,7 +21,8 @@
 //! * Nothing may remain unexpected: each packet is expected at the instant it leaves, or the test fails and prints
 //!   the trace.
 
-#![allow(dead_code, unreachable_pub)] // each test file uses its own part, and none is a crate to others
+// Each test file uses its own part, and none is a crate to others; a test has the whole standard library.
+#![allow(dead_code, unreachable_pub, clippy::std_instead_of_alloc)]
 
 pub mod application;
 pub mod notation;

@@ -99,8 +99,8 @@ fn range(text: &str) -> (u32, u32) {
 
 /// A number that may be negative and then wraps.
 fn number(text: &str) -> u32 {
-    let number: i64 = text.parse().unwrap_or_else(|_| panic!("{text:?} is no number"));
-    number as u32
+    let number = text.parse::<i32>().map(i32::cast_unsigned).or_else(|_| text.parse());
+    number.unwrap_or_else(|_| panic!("{text:?} is no number"))
 }
 
 /// Options as bytes, padded to whole words.

@@ -29,7 +29,7 @@ pub const fn secs(secs: u64) -> Duration {
 
 /// A stack, and everything around it.
 pub struct Peer {
-    pub stack: Stack,
+    pub stack: Box<Stack>,
     pub(super) now: Instant,
     mark: Instant,
     local: IpAddr,
@@ -80,7 +80,7 @@ impl Peer {
         config.sysctl.tcp_timestamps = 2;
         configure(&mut config);
         Self {
-            stack: Stack::new(START, config),
+            stack: Box::new(Stack::new(START, config)),
             now: START,
             mark: START,
             local,
@@ -103,7 +103,7 @@ impl Peer {
         self.listener = Some(listener);
     }
 
-    /// The usual passive handshake, without SACK and timestamps: round trip 1 ms, window 64000, clock marked at its
+    /// The usual passive handshake, without SACK and timestamps: round trip 1 ms, window 64000, clock marked at the
     /// end.
     #[track_caller]
     pub fn open(&mut self, options: Options) {
@@ -182,6 +182,11 @@ impl Peer {
         self.advance((self.mark + since_mark).since(self.now));
     }
 
+    /// Time passes up to a millisecond before that.
+    pub fn advance_almost_to(&mut self, since_mark: Duration) {
+        self.advance_to(since_mark.saturating_sub(ms(1)));
+    }
+
     fn fire(&mut self, due: Instant) {
         self.now = self.now.max(due);
         self.stack.handle_timeout(self.now);
@@ -194,15 +199,42 @@ impl Peer {
     /// The peer sends this. Everything the stack sent before must have been expected.
     #[track_caller]
     pub fn inject(&mut self, text: &str) {
+        self.inject_with(text, |_| ());
+    }
+
+    /// The same with one bit wrong: the last.
+    #[track_caller]
+    pub fn inject_damaged(&mut self, text: &str) {
+        self.inject_with(text, |packet| *packet.last_mut().unwrap() ^= 1);
+    }
+
+    /// The peer sends all of these at once: the stack sees each before it may answer any.
+    #[track_caller]
+    pub fn inject_all(&mut self, texts: &[&str]) {
         self.expect_nothing();
+        for text in texts {
+            self.hand_over(text, |_| ());
+        }
+        self.drain();
+    }
+
+    #[track_caller]
+    fn inject_with(&mut self, text: &str, damage: impl FnOnce(&mut Vec<u8>)) {
+        self.expect_nothing();
+        self.hand_over(text, damage);
+        self.drain();
+    }
+
+    #[track_caller]
+    fn hand_over(&mut self, text: &str, damage: impl FnOnce(&mut Vec<u8>)) {
         let spec = Spec::parse(text);
         let base = self.base_in();
         let payload: Vec<u8> = (0..spec.len).map(|at| pattern(spec.seq.wrapping_add(at).wrapping_sub(1))).collect();
         let mut tcp = notation::build(&spec, &base, [self.ports.0, self.ports.1], &payload);
-        let packet = self.enclose(&mut tcp);
+        let mut packet = self.enclose(&mut tcp);
+        damage(&mut packet);
         self.say(&format!("< {}", notation::render(&tcp, &base)));
         let _ = self.stack.handle_packet(self.now, &packet);
-        self.drain();
     }
 
     /// A router reports an error about a segment of the stack at relative sequence number `seq`.
@@ -290,13 +322,11 @@ impl Peer {
 
     fn run_until_packet(&mut self, limit: Instant) {
         while self.left.is_empty() {
-            match self.stack.poll_timeout().filter(|&due| due <= limit) {
-                Some(due) => self.fire(due),
-                None => {
-                    self.now = limit.max(self.now);
-                    break;
-                }
-            }
+            let Some(due) = self.stack.poll_timeout().filter(|&due| due <= limit) else {
+                self.now = limit.max(self.now);
+                break;
+            };
+            self.fire(due);
         }
     }
 
@@ -324,11 +354,9 @@ impl Peer {
 impl Peer {
     /// Takes everything the stack wants to send now.
     pub(super) fn drain(&mut self) {
-        let mut packet = [0; 65_535];
+        let mut packet = vec![0; usize::from(self.stack.config().mtu)];
         while let Some(transmit) = self.stack.poll_transmit(self.now, &mut packet) {
             let packet = &packet[..transmit.len];
-            let mtu = usize::from(self.stack.config().mtu);
-            assert!(packet.len() <= mtu, "{} bytes do not fit {mtu}", packet.len());
             let header_len = if self.local.is_ipv4() { 20 } else { 40 };
             let tcp = packet[header_len..].to_vec();
             let port = |at: usize| u16::from_be_bytes([tcp[at], tcp[at + 1]]);
@@ -340,19 +368,10 @@ impl Peer {
             }
             let base = self.base_out(ports);
             self.say(&format!("> {}", notation::render(&tcp, &base)));
-            self.check_payload(&tcp, &base);
+            check_payload(&tcp, &base);
             self.left.push_back(Left { at: self.now, ports, tcp });
         }
         self.stack.check();
-    }
-
-    fn check_payload(&self, tcp: &[u8], base: &Base) {
-        let seq = u32::from_be_bytes(tcp[4..8].try_into().unwrap()).wrapping_sub(base.seq);
-        let payload = &tcp[usize::from(tcp[12] >> 4) * 4..];
-        for (at, &byte) in payload.iter().enumerate() {
-            let at = seq.wrapping_add(at as u32).wrapping_sub(1);
-            assert_eq!(byte, pattern(at), "byte {at} of the stream is wrong on the wire");
-        }
     }
 
     fn isn(&self) -> u32 {
@@ -417,6 +436,16 @@ impl Drop for Peer {
         if !std::thread::panicking() {
             self.expect_nothing();
         }
+    }
+}
+
+/// What is on the wire is what was written.
+fn check_payload(tcp: &[u8], base: &Base) {
+    let seq = u32::from_be_bytes(tcp[4..8].try_into().unwrap()).wrapping_sub(base.seq);
+    let payload = &tcp[usize::from(tcp[12] >> 4) * 4..];
+    for (at, &byte) in payload.iter().enumerate() {
+        let at = seq.wrapping_add(at as u32).wrapping_sub(1);
+        assert_eq!(byte, pattern(at), "byte {at} of the stream is wrong on the wire");
     }
 }
 

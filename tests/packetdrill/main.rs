@@ -1,8 +1,8 @@
 //! Packetdrill scripts, run against the stack in virtual time: each script is one test, named by its path.
 //!
 //! `cargo test --test packetdrill [FILTER]` runs the scripts of this folder, with exact times;
-//! `PACKETDRILL_SCRIPTS=DIR[:DIR] cargo test --test packetdrill [FILTER]` runs every script below those folders instead,
-//! where a plain time has the original's tolerance (windows and `+0` are exact there, too).
+//! `PACKETDRILL_SCRIPTS=DIR[:DIR] cargo test --test packetdrill [FILTER]` runs every script below those folders
+//! instead, where a plain time has the original's tolerance (windows and `+0` are exact there, too).
 //!
 //! What cannot pass yet is listed in `known_failures.txt`, a path and a reason a line; a listed script that passes is a
 //! failure, so that the list only ever gets shorter.

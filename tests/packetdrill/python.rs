@@ -1,5 +1,5 @@
-//! The Python of `%{ ... }%`, as far as scripts use it: `assert`, `print`, `=`, `+=`, comparisons (chained), `and`, `or`,
-//! `not`, `&`, `|`, `+`, `-`, `*`, `//`, `%`. Strings are only ever messages.
+//! The Python of `%{ ... }%`, as far as scripts use it: `assert`, `print`, `=`, `+=`, comparisons (chained), `and`,
+//! `or`, `not`, `&`, `|`, `+`, `-`, `*`, `//`, `%`. Strings are only ever messages.
 
 use alloc::collections::BTreeMap;
 

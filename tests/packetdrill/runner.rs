@@ -1,4 +1,5 @@
-//! A script runs against the stack, in virtual time: the clock moves to the next event, or to what the stack does first.
+//! A script runs against the stack, in virtual time: the clock moves to the next event, or to what the stack does
+//! first.
 
 mod expect;
 mod inject;
