@@ -120,6 +120,8 @@ sysctls! {
     tcp_window_scaling: u8 = 1, (0..=1);
     /// 1: thin streams time out linearly.
     tcp_thin_linear_timeouts: u8 = 0, (0..=1);
+    /// 3 or 4: probe for a loss at the end of a burst (RFC 8985 7); otherwise not.
+    tcp_early_retrans: u8 = 3, (0..=4);
     /// Duplicate ACKs that prove a loss.
     tcp_reordering: u8 = 3, (1..=127);
     /// 1: the congestion window shrinks after idling.

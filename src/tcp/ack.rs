@@ -8,6 +8,7 @@ use super::conn::Conn;
 use super::flags::{ConnFlags, EventSet};
 use super::timers::Purpose;
 use crate::buf::{Buffers, Marks};
+use crate::config::Sysctl;
 use crate::liveness::rto;
 use crate::seq::SeqNum;
 use crate::time::{Duration, Instant};
@@ -45,9 +46,7 @@ impl Conn {
             self.retransmission.on_progress();
         }
         self.sample_round_trip(env, header, &acked);
-        if acked.segments > 0 {
-            self.restart_retransmission_timer(env, buffers);
-        }
+        self.process_tail_probe_ack(&acked, &header.options.sack, buffers);
         if self.admits_first_buffer(buffers) {
             self.zero_window.on_episode_end();
         }
@@ -55,6 +54,9 @@ impl Conn {
             self.recover(env, &acked, buffers);
         } else {
             self.answer_to_probe(env, buffers);
+        }
+        if acked.segments > 0 && !self.schedule_tail_loss_probe(env, buffers, true) {
+            self.restart_retransmission_timer(env, buffers);
         }
         self.tell_writer(env, buffers);
     }
@@ -125,9 +127,12 @@ impl Conn {
             self.write_timer.stop();
             return;
         }
-        let rto_max = self.options.rto_max(env.sysctl);
-        let timeout = rto::backed_off(self.rto(env.sysctl), self.retransmission.backoff, rto_max);
-        self.write_timer.arm(Purpose::Retransmission, env.now + timeout);
+        self.write_timer.arm(Purpose::Retransmission, env.now + self.backed_off_rto(env.sysctl));
+    }
+
+    /// The RTO in force.
+    pub(super) fn backed_off_rto(&self, sysctl: &Sysctl) -> Duration {
+        rto::backed_off(self.rto(sysctl), self.retransmission.backoff, self.options.rto_max(sysctl))
     }
 
     /// Nothing was in flight, so this may answer a window probe (Linux `tcp_ack_probe`): a window that admits the first

@@ -118,6 +118,8 @@ pub struct Conn {
     // Sending.
     pub(super) congestion: Congestion,
     pub(super) recovery: Recovery,
+    /// The right edge of what was ever reported held; beyond `snd_una` it says that segments are missing.
+    pub(super) held_end: SeqNum,
     pub(super) wants: Wants,
     pub(super) flags: ConnFlags,
 
@@ -213,6 +215,7 @@ impl Conn {
             last_sent_ms: now.as_millis() as u32,
             congestion: Congestion::new(),
             recovery: Recovery::new(setup.iss),
+            held_end: setup.iss,
             wants: Wants::NONE,
             flags: ConnFlags::NONE,
             error: None,

@@ -55,6 +55,8 @@ flag_set! {
         RESET = 32;
         /// What was held back for being small.
         PUSH = 64;
+        /// A tail loss probe: new data, or the last segment again.
+        TAIL = 128;
     }
 }
 
@@ -85,6 +87,10 @@ flag_set! {
         CWND_LIMITED = 1024;
         /// The peer's FIN was seen beyond a gap, at `peer_fin`.
         FIN_HELD = 2048;
+        /// A tail loss probe is on its way, and nothing has told yet what became of it.
+        TAIL_PROBED = 4096;
+        /// That probe repeated old data.
+        TAIL_REPEATED = 8192;
     }
 }
 

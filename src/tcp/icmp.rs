@@ -101,6 +101,7 @@ impl Conn {
             }
         }
         if lost && self.recovery.phase == Phase::Open {
+            self.forget_tail_probe();
             // Not congestion: the window stays as it is.
             self.congestion.ssthresh = self.congestion.ssthresh.min(self.congestion.cwnd.max(2));
             self.recovery.phase = Phase::Recovery;

@@ -24,6 +24,7 @@
 //! | `output` | what is sent next? (decided purely, then done) |
 //! | `timers` | which rule of [`crate::liveness`] owns the connection now, and when must it be asked? |
 //! | `recovery` | which segments in flight are lost? |
+//! | `tail_loss` | was the end of a burst lost, with nothing behind it to tell? |
 //! | `delayed_ack` | when does an acknowledgment leave? |
 //! | `half_open`, `time_wait` | the two smaller blocks before and after a connection |
 //! | `icmp` | what does an ICMP error change? |
@@ -43,6 +44,7 @@ mod recovery;
 mod shutdown;
 mod state;
 mod syn_sent;
+mod tail_loss;
 mod time_wait;
 mod timers;
 

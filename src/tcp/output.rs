@@ -8,6 +8,7 @@ use super::Env;
 use super::conn::Conn;
 use super::flags::{ConnFlags, Wants};
 use super::receive::window_scale;
+use super::recovery::Phase;
 use super::state::State;
 use crate::buf::{Buffers, Marks, Sent};
 use crate::config::Sysctl;
@@ -95,6 +96,11 @@ impl Conn {
         if self.wants.has(Wants::SYN) {
             return Action::Syn;
         }
+        if self.wants.has(Wants::TAIL)
+            && let Some(probe) = self.next_tail_probe(buffers)
+        {
+            return probe;
+        }
         if let Some(index) = self.next_retransmission(buffers) {
             return Action::Retransmit(index);
         }
@@ -119,6 +125,24 @@ impl Conn {
         let sent = buffers.sent(index)?;
         let in_window = sent.seq.before(self.snd_una + self.snd_wnd) || sent.seq.at_or_before(self.snd_una);
         (in_window && self.in_flight_segments(buffers) < self.congestion.cwnd).then_some(index)
+    }
+
+    /// New data if the window admits it, else the last segment again; neither if all was acknowledged meanwhile.
+    fn next_tail_probe(&self, buffers: &impl Buffers) -> Option<Action> {
+        let last = buffers.sent_len().checked_sub(1)?;
+        let new = self.next_data_in_window(buffers).map(|(len, fin)| Action::Data { len, fin });
+        Some(new.unwrap_or(Action::Retransmit(last)))
+    }
+
+    /// The next segment of new data, whatever congestion control and Nagle say: (bytes, with FIN).
+    pub(super) fn next_data_in_window(&self, buffers: &impl Buffers) -> Option<(u32, bool)> {
+        let unsent = self.unsent(buffers);
+        if !self.state.may_transmit() || (unsent == 0 && !self.is_fin_pending()) || !buffers.has_sent_room(1) {
+            return None;
+        }
+        let len = unsent.min(self.segment_limit(buffers));
+        let fin = self.is_fin_pending() && len == unsent;
+        (len + u32::from(fin) <= self.usable_window()).then_some((len, fin))
     }
 
     /// New data that may leave now: (bytes, with FIN).
@@ -255,9 +279,7 @@ impl Conn {
         // Noted here, not when there is no more to send: a stack does not ask whom it knows to be silent.
         let limited = self.in_flight_segments(buffers) >= self.congestion.cwnd;
         self.flags.set(ConnFlags::CWND_LIMITED, limited);
-        if first {
-            self.restart_retransmission_timer(env, buffers);
-        }
+        self.arm_timer_for_new_data(env, buffers, first);
         if drained {
             self.zero_window.on_episode_end();
         }
@@ -288,11 +310,18 @@ impl Conn {
         self.cut_to_limit(buffers, index);
         let mut sent = buffers.sent(index)?;
         sent.sent_at = env.now;
-        sent.marks = sent.marks.with(Marks::EVER_RETRANSMITTED).with(Marks::RETRANSMITTED);
-        buffers.set_sent(index, sent);
-        self.retransmission.on_retransmitted(env.now);
-        if self.write_timer.at.is_none() {
-            self.restart_retransmission_timer(env, buffers);
+        sent.marks = sent.marks.with(Marks::EVER_RETRANSMITTED);
+        if self.wants.has(Wants::TAIL) {
+            buffers.set_sent(index, sent);
+            self.on_tail_probe_sent();
+        } else {
+            sent.marks = sent.marks.with(Marks::RETRANSMITTED);
+            buffers.set_sent(index, sent);
+            self.retransmission.on_retransmitted(env.now);
+            let fast = index == 0 && self.recovery.phase == Phase::Recovery;
+            if self.write_timer.at.is_none() || fast {
+                self.restart_retransmission_timer(env, buffers);
+            }
         }
         let offset = sent.seq.distance(self.snd_una);
         let len = sent.len - u32::from(sent.marks.has(Marks::FIN));

@@ -27,7 +27,8 @@ pub(super) enum Phase {
 /// The recovery state of one connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Recovery {
-    /// The episode ends when this is acknowledged: `snd_nxt` at its start.
+    /// The episode ends when this is acknowledged: `snd_nxt` at its start. Outside of one, `snd_nxt` after the latest
+    /// tail loss probe (Linux `tlp_high_seq`).
     pub(super) recover: SeqNum,
     /// Segments received above a hole (Linux `sacked_out`): those reported by SACK; without it, one a duplicate ACK.
     pub(super) sacked_out: u16,
@@ -148,6 +149,7 @@ impl Conn {
     /// RFC 5681 3.2 step 2: halve, and resend at least one segment at once.
     fn enter_recovery(&mut self, buffers: &impl Buffers) {
         debug_assert!(buffers.sent_len() > 0, "nothing in flight to recover");
+        self.forget_tail_probe();
         self.congestion.on_loss();
         self.recovery.phase = Phase::Recovery;
         self.recovery.recover = self.snd_nxt;
@@ -159,6 +161,7 @@ impl Conn {
         let new_episode = self.recovery.phase != Phase::Loss
             || self.snd_una.at_or_after(self.recovery.recover)
             || self.retransmission.retransmits == 0;
+        self.forget_tail_probe();
         self.congestion.on_timeout(new_episode);
         self.forget_duplicates();
         self.recovery = Recovery { recover: self.snd_nxt, phase: Phase::Loss, ..self.recovery };

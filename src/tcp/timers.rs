@@ -24,6 +24,8 @@ pub(super) enum Purpose {
     Handshake,
     /// The first segment in flight goes again.
     Retransmission,
+    /// The end of a burst is probed.
+    TailLoss,
     /// The peer's window is probed.
     WindowProbe,
     /// An orphan leaves FIN-WAIT-2.
@@ -85,6 +87,7 @@ impl Conn {
             match self.write_timer.purpose {
                 Purpose::Handshake => self.on_handshake_timeout(&env, buffers, &mut fired),
                 Purpose::Retransmission => self.on_retransmission_timeout(&env, buffers, &mut fired),
+                Purpose::TailLoss => self.on_tail_loss_timeout(&env, buffers),
                 Purpose::WindowProbe => self.on_window_probe_timeout(&env, buffers, &mut fired),
                 Purpose::FinWait2 => self.on_fin_wait2_timeout(&env, buffers),
             }

@@ -1,0 +1,111 @@
+//! The names of C that scripts use, with their values on Linux (most architectures).
+
+/// The value of a name in an argument.
+pub(crate) fn value(name: &str) -> Option<i64> {
+    NAMES.iter().find(|(known, _)| *known == name).map(|(_, value)| *value).or_else(|| errno(name))
+}
+
+/// The number of an error.
+pub(crate) fn errno(name: &str) -> Option<i64> {
+    ERRNOS.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
+}
+
+/// Whether two names mean one error.
+pub(crate) fn same_errno(a: &str, b: &str) -> bool {
+    errno(a).is_some() && errno(a) == errno(b)
+}
+
+pub(crate) const SOCK_NONBLOCK: i64 = 0o4000;
+pub(crate) const SOCK_CLOEXEC: i64 = 0o2_000_000;
+pub(crate) const MSG_PEEK: i64 = 2;
+pub(crate) const MSG_DONTWAIT: i64 = 0x40;
+pub(crate) const MSG_NOSIGNAL: i64 = 0x4000;
+pub(crate) const POLLIN: i64 = 1;
+pub(crate) const POLLOUT: i64 = 4;
+pub(crate) const POLLERR: i64 = 8;
+pub(crate) const POLLHUP: i64 = 0x10;
+pub(crate) const POLLNVAL: i64 = 0x20;
+pub(crate) const POLLRDNORM: i64 = 0x40;
+pub(crate) const POLLWRNORM: i64 = 0x100;
+pub(crate) const POLLRDHUP: i64 = 0x2000;
+
+const NAMES: &[(&str, i64)] = &[
+    ("AF_UNSPEC", 0),
+    ("AF_INET", 2),
+    ("AF_INET6", 10),
+    ("PF_INET", 2),
+    ("PF_INET6", 10),
+    ("SOCK_STREAM", 1),
+    ("SOCK_DGRAM", 2),
+    ("SOCK_NONBLOCK", SOCK_NONBLOCK),
+    ("SOCK_CLOEXEC", SOCK_CLOEXEC),
+    ("IPPROTO_IP", 0),
+    ("IPPROTO_TCP", 6),
+    ("IPPROTO_IPV6", 41),
+    ("IPPROTO_MPTCP", 262),
+    ("SOL_IP", 0),
+    ("SOL_SOCKET", 1),
+    ("SOL_TCP", 6),
+    ("SOL_IPV6", 41),
+    ("SHUT_RD", 0),
+    ("SHUT_WR", 1),
+    ("SHUT_RDWR", 2),
+    ("F_GETFL", 3),
+    ("F_SETFL", 4),
+    ("O_RDONLY", 0),
+    ("O_WRONLY", 1),
+    ("O_RDWR", 2),
+    ("O_NONBLOCK", 0o4000),
+    ("FIONREAD", 0x541b),
+    ("SIOCINQ", 0x541b),
+    ("SIOCOUTQ", 0x5411),
+    ("TIOCOUTQ", 0x5411),
+    ("MSG_OOB", 1),
+    ("MSG_PEEK", MSG_PEEK),
+    ("MSG_DONTWAIT", MSG_DONTWAIT),
+    ("MSG_EOR", 0x80),
+    ("MSG_NOSIGNAL", MSG_NOSIGNAL),
+    ("MSG_MORE", 0x8000),
+    ("MSG_ZEROCOPY", 0x0400_0000),
+    ("MSG_FASTOPEN", 0x2000_0000),
+    ("POLLIN", POLLIN),
+    ("POLLPRI", 2),
+    ("POLLOUT", POLLOUT),
+    ("POLLERR", POLLERR),
+    ("POLLHUP", POLLHUP),
+    ("POLLNVAL", POLLNVAL),
+    ("POLLRDNORM", POLLRDNORM),
+    ("POLLRDBAND", 0x80),
+    ("POLLWRNORM", POLLWRNORM),
+    ("POLLWRBAND", 0x200),
+    ("POLLRDHUP", POLLRDHUP),
+];
+
+const ERRNOS: &[(&str, i64)] = &[
+    ("EBADF", 9),
+    ("EAGAIN", 11),
+    ("EWOULDBLOCK", 11),
+    ("EACCES", 13),
+    ("EINVAL", 22),
+    ("EPIPE", 32),
+    ("ENONET", 64),
+    ("EPROTO", 71),
+    ("EDESTADDRREQ", 89),
+    ("ENOPROTOOPT", 92),
+    ("EOPNOTSUPP", 95),
+    ("EAFNOSUPPORT", 97),
+    ("EADDRINUSE", 98),
+    ("EADDRNOTAVAIL", 99),
+    ("ENETUNREACH", 101),
+    ("ECONNABORTED", 103),
+    ("ECONNRESET", 104),
+    ("ENOBUFS", 105),
+    ("EISCONN", 106),
+    ("ENOTCONN", 107),
+    ("ETIMEDOUT", 110),
+    ("ECONNREFUSED", 111),
+    ("EHOSTDOWN", 112),
+    ("EHOSTUNREACH", 113),
+    ("EALREADY", 114),
+    ("EINPROGRESS", 115),
+];

@@ -1,0 +1,80 @@
+//! What `%{ ... }%` may ask about the connection under test: `tcp_info` under its names, and constants.
+
+use crate::sockets::Host;
+use longhaul::stack::ConnId;
+use longhaul::tcp::{State, TcpInfo};
+
+/// A snapshot of the connection with these ports, ours first.
+pub(crate) fn of(host: &mut Host, ports: (u16, u16)) -> Option<TcpInfo> {
+    let ids: Vec<ConnId> = host.stack.connections().collect();
+    let now = host.now;
+    ids.into_iter().find_map(|id| {
+        let mut conn = host.stack.conn(id)?;
+        let flow = conn.flow();
+        ((flow.local.port(), flow.remote.port()) == ports).then(|| conn.info(now))
+    })
+}
+
+/// The value of a name.
+pub(crate) fn lookup(info: Option<&TcpInfo>, name: &str) -> Option<i64> {
+    CONSTANTS.iter().find(|(known, _)| *known == name).map(|(_, value)| *value).or_else(|| field(info?, name))
+}
+
+fn field(info: &TcpInfo, name: &str) -> Option<i64> {
+    Some(match name {
+        "tcpi_state" => state_number(info.state),
+        "tcpi_retransmits" => i64::from(info.retransmits),
+        "tcpi_probes" => i64::from(info.probes),
+        "tcpi_backoff" => i64::from(info.backoff),
+        "tcpi_rto" => info.rto.as_micros() as i64,
+        "tcpi_rtt" => info.rtt.as_micros() as i64,
+        "tcpi_rttvar" => info.rttvar.as_micros() as i64,
+        "tcpi_snd_cwnd" => i64::from(info.snd_cwnd),
+        "tcpi_snd_ssthresh" => i64::from(info.snd_ssthresh),
+        "tcpi_unacked" => i64::from(info.unacked),
+        "tcpi_snd_mss" => i64::from(info.snd_mss),
+        "tcpi_snd_wnd" => i64::from(info.snd_wnd),
+        _ => return None,
+    })
+}
+
+/// Linux's number of a state.
+fn state_number(state: State) -> i64 {
+    match state {
+        State::Established => 1,
+        State::SynSent => 2,
+        State::SynReceived => 3,
+        State::FinWait1 => 4,
+        State::FinWait2 => 5,
+        State::TimeWait => 6,
+        State::Closed => 7,
+        State::CloseWait => 8,
+        State::LastAck => 9,
+        State::Closing => 11,
+    }
+}
+
+const CONSTANTS: &[(&str, i64)] = &[
+    ("TCP_ESTABLISHED", 1),
+    ("TCP_SYN_SENT", 2),
+    ("TCP_SYN_RECV", 3),
+    ("TCP_FIN_WAIT1", 4),
+    ("TCP_FIN_WAIT2", 5),
+    ("TCP_TIME_WAIT", 6),
+    ("TCP_CLOSE", 7),
+    ("TCP_CLOSE_WAIT", 8),
+    ("TCP_LAST_ACK", 9),
+    ("TCP_LISTEN", 10),
+    ("TCP_CLOSING", 11),
+    ("TCP_CA_Open", 0),
+    ("TCP_CA_Disorder", 1),
+    ("TCP_CA_CWR", 2),
+    ("TCP_CA_Recovery", 3),
+    ("TCP_CA_Loss", 4),
+    ("TCPI_OPT_TIMESTAMPS", 1),
+    ("TCPI_OPT_SACK", 2),
+    ("TCPI_OPT_WSCALE", 4),
+    ("TCPI_OPT_ECN", 8),
+    ("TCPI_OPT_ECN_SEEN", 16),
+    ("TCPI_OPT_SYN_DATA", 32),
+];

@@ -1,0 +1,218 @@
+//! `setsockopt` and `getsockopt`: each option under its name, with Linux's units and what Linux reads back.
+
+use super::{Host, Kind, Outcome, Sockets, arg, check_output, done, eval, failed, field};
+use crate::ast::{Call, Expr};
+use crate::constants;
+use longhaul::liveness::handshake::{defer_accept_retransmits, defer_accept_secs};
+use longhaul::options::{Options, OutOfRange, TcpKeepalive};
+use longhaul::time::Duration;
+
+/// Options of the language that cannot be set or read yet.
+const NOT_SUPPORTED: &[&str] = &[
+    "IP_MTU_DISCOVER",
+    "IP_TOS",
+    "IPV6_TCLASS",
+    "SO_BUSY_POLL",
+    "SO_MARK",
+    "SO_PRIORITY",
+    "SO_TIMESTAMPING",
+    "SO_ZEROCOPY",
+    "TCP_CONGESTION",
+    "TCP_FASTOPEN",
+    "TCP_FASTOPEN_CONNECT",
+    "TCP_FASTOPEN_KEY",
+    "TCP_FASTOPEN_NO_COOKIE",
+    "TCP_INFO",
+    "TCP_INQ",
+    "TCP_MD5SIG",
+    "TCP_NOTSENT_LOWAT",
+    "TCP_TX_DELAY",
+    "TCP_WINDOW_CLAMP",
+];
+
+/// What may stand in the way of an option.
+enum Refusal {
+    /// Linux refuses the value: EINVAL.
+    Invalid,
+    /// The script cannot be run.
+    Script(String),
+}
+
+impl From<OutOfRange> for Refusal {
+    fn from(_: OutOfRange) -> Self {
+        Self::Invalid
+    }
+}
+
+impl From<String> for Refusal {
+    fn from(message: String) -> Self {
+        Self::Script(message)
+    }
+}
+
+impl Sockets {
+    pub(super) fn setsockopt(&mut self, host: &mut Host, call: &Call) -> Result<Outcome, String> {
+        let name = option_name(call)?;
+        let value = arg(call, 3)?;
+        let socket = self.get(call)?;
+        if let Kind::Conn { id, .. } = socket.kind {
+            let mut conn = host.stack.conn(id).ok_or("the connection is gone")?;
+            if name == "TCP_QUICKACK" {
+                conn.set_tcp_quickack(single(value)? != 0);
+                return done(0);
+            }
+            socket.options = conn.options();
+        }
+        if name == "SO_REUSEADDR" {
+            socket.reuse_address = single(value)? != 0;
+            return done(0);
+        }
+        let options = match with_option(socket.options, name, value) {
+            Ok(options) => options,
+            Err(Refusal::Invalid) => return failed("EINVAL"),
+            Err(Refusal::Script(message)) => return Err(message),
+        };
+        socket.options = options;
+        let now = host.now;
+        match socket.kind {
+            Kind::Fresh => {}
+            Kind::Listener(id) => host.stack.set_listener_options(id, options),
+            Kind::Conn { id, .. } => {
+                host.stack.conn(id).ok_or("the connection is gone")?.set_options(now, options);
+            }
+        }
+        done(0)
+    }
+
+    pub(super) fn getsockopt(&mut self, host: &mut Host, call: &Call) -> Result<Outcome, String> {
+        let name = option_name(call)?;
+        let expected = arg(call, 3)?;
+        let socket = self.get(call)?;
+        let mut options = socket.options;
+        let mut mss = None;
+        if let Kind::Conn { id, .. } = socket.kind {
+            let now = host.now;
+            let mut conn = host.stack.conn(id).ok_or("the connection is gone")?;
+            options = conn.options();
+            mss = Some(i64::from(conn.info(now).snd_mss));
+            if name == "SO_ERROR" {
+                let error = conn.take_error().map_or(0, |error| i64::from(error.errno().raw()));
+                return check_output(expected, error).and_then(|()| done(0));
+            }
+        }
+        if name == "SO_LINGER" {
+            return check_linger(expected, options).and_then(|()| done(0));
+        }
+        let value = match name {
+            "SO_ERROR" => 0,
+            "SO_REUSEADDR" => i64::from(socket.reuse_address),
+            "TCP_MAXSEG" => mss.unwrap_or_else(|| options.tcp_maxseg().map_or(536, i64::from)),
+            _ => read_option(&options, host, name)?,
+        };
+        check_output(expected, value).and_then(|()| done(0))
+    }
+}
+
+/// The option's name, its level being right.
+fn option_name(call: &Call) -> Result<&str, String> {
+    let (Expr::Word(level), Expr::Word(name)) = (arg(call, 1)?, arg(call, 2)?) else {
+        return Err(format!("{}: level and option must be names", call.name));
+    };
+    if NOT_SUPPORTED.contains(&name.as_str()) {
+        return Err(format!("not supported: {name}"));
+    }
+    let fits = match level.as_str() {
+        "SOL_SOCKET" => name.starts_with("SO_"),
+        "SOL_TCP" | "IPPROTO_TCP" => name.starts_with("TCP_"),
+        _ => false,
+    };
+    if fits { Ok(name) } else { Err(format!("unknown option `{level}, {name}`")) }
+}
+
+/// `options`, changed.
+fn with_option(options: Options, name: &str, value: &Expr) -> Result<Options, Refusal> {
+    if name == "SO_LINGER" {
+        let Expr::Struct(fields) = value else { return Err("SO_LINGER: {onoff=, linger=} expected".to_owned().into()) };
+        let part = |name: &str| field(fields, name).map_or(Err(format!("SO_LINGER: no {name}")), eval);
+        let linger = Duration::from_secs(part("linger")?.unsigned_abs());
+        return Ok(options.with_linger((part("onoff")? != 0).then_some(linger)));
+    }
+    let value = single(value)?;
+    let unsigned = u32::try_from(value);
+    let positive = || unsigned.map_err(|_| Refusal::Invalid);
+    let seconds = || positive().map(|secs| Duration::from_secs(u64::from(secs)));
+    let keepalive = TcpKeepalive::new();
+    Ok(match name {
+        "SO_KEEPALIVE" => options.with_keepalive(value != 0),
+        "SO_SNDBUF" => options.with_send_buffer_size(positive()?),
+        "SO_RCVBUF" => options.with_recv_buffer_size(positive()?),
+        "TCP_NODELAY" => options.with_tcp_nodelay(value != 0),
+        "TCP_CORK" => options.with_tcp_cork(value != 0),
+        "TCP_KEEPIDLE" => options.with_tcp_keepalive(&keepalive.with_time(seconds()?))?,
+        "TCP_KEEPINTVL" => options.with_tcp_keepalive(&keepalive.with_interval(seconds()?))?,
+        "TCP_KEEPCNT" => options.with_tcp_keepalive(&keepalive.with_retries(positive()?))?,
+        "TCP_USER_TIMEOUT" => {
+            let limit = Some(positive()?).filter(|&millis| millis != 0);
+            options.with_tcp_user_timeout(limit.map(|millis| Duration::from_millis(u64::from(millis))))?
+        }
+        "TCP_SYNCNT" => options.with_tcp_syncnt(positive()?)?,
+        "TCP_LINGER2" => options.with_tcp_linger2(i32::try_from(value).map_err(|_| Refusal::Invalid)?),
+        "TCP_DEFER_ACCEPT" => {
+            let secs = u32::try_from(value.max(0)).map_err(|_| Refusal::Invalid)?;
+            options.with_defer_accept_periods(defer_accept_retransmits(secs))
+        }
+        "TCP_MAXSEG" => options.with_tcp_maxseg(positive()?)?,
+        "TCP_RTO_MAX_MS" => options.with_tcp_rto_max_ms(positive()?)?,
+        "TCP_RTO_MIN_US" => options.with_tcp_rto_min_us(positive()?)?,
+        "TCP_THIN_LINEAR_TIMEOUTS" if (0..=1).contains(&value) => options.with_tcp_thin_linear_timeouts(value != 0),
+        "TCP_THIN_LINEAR_TIMEOUTS" => return Err(Refusal::Invalid),
+        _ => return Err(format!("unknown option `{name}`").into()),
+    })
+}
+
+/// What `getsockopt` reads back.
+fn read_option(options: &Options, host: &Host, name: &str) -> Result<i64, String> {
+    let sysctl = &host.stack.config().sysctl;
+    Ok(match name {
+        "SO_KEEPALIVE" => i64::from(options.keepalive()),
+        "SO_SNDBUF" => i64::from(options.send_buffer_size(sysctl)),
+        "SO_RCVBUF" => 2 * i64::from(options.window_bytes(sysctl)),
+        "TCP_NODELAY" => i64::from(options.tcp_nodelay()),
+        "TCP_CORK" => i64::from(options.tcp_cork()),
+        "TCP_KEEPIDLE" => options.keepalive_time(sysctl).as_secs().cast_signed(),
+        "TCP_KEEPINTVL" => options.keepalive_interval(sysctl).as_secs().cast_signed(),
+        "TCP_KEEPCNT" => i64::from(options.keepalive_retries(sysctl)),
+        "TCP_USER_TIMEOUT" => options.tcp_user_timeout().map_or(0, |limit| limit.as_millis() as i64),
+        "TCP_SYNCNT" => i64::from(options.syn_retries(sysctl)),
+        "TCP_LINGER2" => options.fin_timeout(sysctl).map_or(-1, |timeout| timeout.as_secs().cast_signed()),
+        "TCP_DEFER_ACCEPT" => i64::from(defer_accept_secs(options.defer_accept_periods())),
+        "TCP_RTO_MAX_MS" => options.rto_max(sysctl).as_millis() as i64,
+        "TCP_RTO_MIN_US" => i64::from(options.rto_min_us(sysctl)),
+        "TCP_THIN_LINEAR_TIMEOUTS" => i64::from(options.tcp_thin_linear_timeouts(sysctl)),
+        _ => return Err(format!("unknown option `{name}`")),
+    })
+}
+
+fn check_linger(expected: &Expr, options: Options) -> Result<(), String> {
+    let Expr::Struct(fields) = expected else { return Err("SO_LINGER: {onoff=, linger=} expected".into()) };
+    let linger = options.linger();
+    let seconds = linger.map_or(0, |linger| linger.as_secs().cast_signed());
+    for (name, actual) in [("onoff", i64::from(linger.is_some())), ("linger", seconds)] {
+        let expected = field(fields, name).map_or(Ok(actual), eval)?;
+        if expected != actual {
+            return Err(format!("{name}: expected {expected}, got {actual}"));
+        }
+    }
+    Ok(())
+}
+
+/// The value in `[value]`.
+fn single(value: &Expr) -> Result<i64, String> {
+    match value {
+        Expr::List(items) if items.len() == 1 => match &items[0] {
+            Expr::Word(name) => constants::value(name).ok_or_else(|| format!("not supported: the value {name}")),
+            item => eval(item),
+        },
+        _ => Err("[value] expected".into()),
+    }
+}
