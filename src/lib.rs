@@ -101,6 +101,8 @@ pub mod options;
 #[cfg(feature = "alloc")]
 pub mod pcapng;
 pub mod seq;
+#[cfg(feature = "sim")]
+pub mod sim;
 #[cfg(feature = "alloc")]
 pub mod stack;
 pub mod stats;

@@ -1,6 +1,7 @@
 //! The whole story in twenty seconds, without root and without arguments:
 //!
-//! 1. Our stack and a Linux kernel talk HTTP/1.1 over a TUN device in a private namespace, each as server and as client.
+//! 1. Our stack and a Linux kernel talk HTTP/1.1 over a TUN device in a private namespace, each as server and as
+//! client.
 //! 2. The wire is cut, and two connections die: an idle one by keepalive, one with data in flight by its user timeout.
 //! 3. Linux's defaults, which take hours, in virtual time.
 //!

@@ -23,7 +23,10 @@ impl Stack {
         let mut streams = entry.streams.take();
         let mut empty = Streams::new();
         let queues = streams.as_deref_mut().unwrap_or(&mut empty);
-        queues.set_receive_capacity(entry.conn.options().window_bytes(&self.config.sysctl) as usize);
+        // The whole receive buffer, though half of it is offered: windows are rounded up to what their scale can say,
+        // and a peer that uses that up finds room.
+        let window = entry.conn.options().window_bytes(&self.config.sysctl) as usize;
+        queues.set_receive_capacity(2 * window);
         queues.set_frame(frame);
         let result = act(&mut entry.conn, &self.config.sysctl, queues);
         queues.set_frame(None);

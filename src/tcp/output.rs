@@ -84,7 +84,8 @@ impl Conn {
             && self.write_timer.at.is_none()
             && buffers.sent_len() == 0
             && (self.unsent(buffers) > 0 || self.is_fin_pending());
-        stalled || self.wants_transmit(buffers)
+        // A push that finds nothing to push must not free small segments from Nagle later.
+        stalled || self.wants.has(Wants::FORCE | Wants::PUSH) || self.wants_transmit(buffers)
     }
 
     fn next_action(&self, buffers: &impl Buffers) -> Action {
@@ -155,9 +156,9 @@ impl Conn {
     fn segment_limit(&self, buffers: &impl Buffers) -> u32 {
         let mut mss = u32::from(self.mss);
         if self.flags.has(ConnFlags::SACK) && buffers.held() > 0 {
-            let most = if self.flags.has(ConnFlags::TIMESTAMPS) { 3 } else { 4 };
-            let blocks = (0..most).take_while(|&index| buffers.range(index).is_some()).count() as u32;
-            mss = mss.saturating_sub(4 + 8 * blocks);
+            let blocks = (0..self.sack_blocks_max()).take_while(|&index| buffers.range(index).is_some()).count() as u32;
+            let option = if blocks > 0 { 4 + 8 * blocks } else { 0 };
+            mss = mss.saturating_sub(option);
         }
         let half = if self.max_window > HALF_WINDOW_FROM { self.max_window / 2 } else { self.max_window };
         if half > 0 && mss > half { half.max(SEGMENT_MIN) } else { mss.max(1) }
@@ -166,8 +167,6 @@ impl Conn {
     fn on_nothing_to_send(&mut self, env: &Env<'_>, buffers: &mut impl Buffers) {
         let queued = self.unsent(buffers) > 0 || self.is_fin_pending();
         self.wants.set(Wants::FORCE | Wants::PUSH, false);
-        let congested = queued && self.in_flight_segments(buffers) >= self.congestion.cwnd;
-        self.flags.set(ConnFlags::CWND_LIMITED, congested);
         if queued && self.state.may_transmit() && buffers.sent_len() == 0 && self.write_timer.at.is_none() {
             self.arm_first_window_probe(env);
         }
@@ -253,6 +252,9 @@ impl Conn {
         if len < u32::from(self.mss) {
             self.snd_sml = self.snd_nxt;
         }
+        // Noted here, not when there is no more to send: a stack does not ask whom it knows to be silent.
+        let limited = self.in_flight_segments(buffers) >= self.congestion.cwnd;
+        self.flags.set(ConnFlags::CWND_LIMITED, limited);
         if first {
             self.restart_retransmission_timer(env, buffers);
         }

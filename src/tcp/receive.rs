@@ -51,6 +51,9 @@ impl Conn {
         let held = self.held_part(env.sysctl, buffers, received);
         let old = self.old_part(env.sysctl, segment);
         let advanced = buffers.insert(offset, payload);
+        if advanced == 0 && offset == 0 {
+            return Some(self.no_room_ack(env, buffers));
+        }
         if advanced == 0 {
             return Some(self.out_of_order_ack(env, buffers, received, held));
         }
@@ -139,6 +142,15 @@ impl Conn {
         header
     }
 
+    /// Data was dropped although it lay in the window, because rounding had offered more than there is room for: the
+    /// window is shut at once, left edge or not (Linux `ICSK_ACK_NOMEM`, `tcp_select_window`). Otherwise the peer would
+    /// take the silence for loss, and resend until it gives us up.
+    fn no_room_ack(&mut self, env: &Env<'_>, buffers: &impl Buffers) -> Header {
+        let header = self.ack_header(env, buffers, None);
+        self.rcv_wnd = 0;
+        Header { window: 0, ..header }
+    }
+
     /// A header with our current ACK, window and options; chooses the window, which never moves left.
     pub(super) fn bare_header(&mut self, env: &Env<'_>, buffers: &impl Buffers, seq: SeqNum, flags: Flags) -> Header {
         let window = self.select_window(env.sysctl, buffers);
@@ -164,12 +176,19 @@ impl Conn {
         newest: Option<SackBlock>,
     ) -> SackBlocks {
         let mut blocks = SackBlocks::EMPTY;
-        let most = if self.flags.has(ConnFlags::TIMESTAMPS) { 3 } else { 4 };
+        let most = self.sack_blocks_max();
         let others = self.held_blocks(buffers).filter(|&block| Some(block) != newest);
         for block in duplicate.into_iter().chain(newest).chain(others).take(most) {
             blocks.push(block);
         }
         blocks
+    }
+
+    /// How many blocks fit: into 40 bytes of options, and into a packet that shall carry data, too. Only a link below
+    /// 88 bytes is short of that.
+    pub(super) fn sack_blocks_max(&self) -> usize {
+        let by_options = if self.flags.has(ConnFlags::TIMESTAMPS) { 3 } else { 4 };
+        by_options.min(usize::from(self.mss).saturating_sub(4 + 8) / 8)
     }
 
     fn held_blocks(&self, buffers: &impl Buffers) -> impl Iterator<Item = SackBlock> {

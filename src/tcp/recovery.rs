@@ -29,14 +29,14 @@ pub(super) enum Phase {
 pub(super) struct Recovery {
     /// The episode ends when this is acknowledged: `snd_nxt` at its start.
     pub(super) recover: SeqNum,
-    /// Duplicate ACKs since the last progress; without SACK each stands for a segment that left the network.
-    pub(super) dup_acks: u16,
+    /// Segments received above a hole (Linux `sacked_out`): those reported by SACK; without it, one a duplicate ACK.
+    pub(super) sacked_out: u16,
     pub(super) phase: Phase,
 }
 
 impl Recovery {
     pub(super) const fn new(iss: SeqNum) -> Self {
-        Self { recover: iss, dup_acks: 0, phase: Phase::Open }
+        Self { recover: iss, sacked_out: 0, phase: Phase::Open }
     }
 }
 
@@ -73,7 +73,9 @@ impl Conn {
 
     /// An ACK arrived while something was in flight.
     pub(super) fn recover(&mut self, env: &Env<'_>, acked: &Acked, buffers: &mut impl Buffers) {
-        if !self.flags.has(ConnFlags::SACK) {
+        if self.flags.has(ConnFlags::SACK) {
+            self.count_sacked(acked, buffers);
+        } else {
             self.count_duplicates(acked, buffers);
         }
         if self.recovery.phase != Phase::Open && self.snd_una.at_or_after(self.recovery.recover) {
@@ -100,15 +102,24 @@ impl Conn {
         }
     }
 
+    /// Keeps `sacked_out` equal to the number of records marked so, looking only if it can have changed.
+    fn count_sacked(&mut self, acked: &Acked, buffers: &impl Buffers) {
+        if acked.sacked > 0 || (acked.advanced && self.recovery.sacked_out > 0) {
+            let records = (0..buffers.sent_len()).map_while(|index| buffers.sent(index));
+            let sacked = records.filter(|sent| sent.marks.has(Marks::SACKED)).count();
+            self.recovery.sacked_out = sacked.min(usize::from(u16::MAX)) as u16;
+        }
+    }
+
     /// Without SACK, duplicate ACKs stand for segments received; an ACK that moves on takes back what it covers
     /// (Linux `tcp_add_reno_sack`, `tcp_remove_reno_sacks`).
     fn count_duplicates(&mut self, acked: &Acked, buffers: &impl Buffers) {
         if acked.advanced {
             let covered = acked.segments.saturating_sub(1).min(u32::from(u16::MAX)) as u16;
-            self.recovery.dup_acks = self.recovery.dup_acks.saturating_sub(covered);
+            self.recovery.sacked_out = self.recovery.sacked_out.saturating_sub(covered);
         } else if acked.duplicate {
             let most = buffers.sent_len().saturating_sub(1).min(usize::from(u16::MAX)) as u16;
-            self.recovery.dup_acks = (self.recovery.dup_acks + 1).min(most.max(1));
+            self.recovery.sacked_out = (self.recovery.sacked_out + 1).min(most.max(1));
         }
     }
 
@@ -116,7 +127,7 @@ impl Conn {
     fn mark_lost(&mut self, env: &Env<'_>, buffers: &mut impl Buffers) -> bool {
         let threshold = u32::from(env.sysctl.tcp_reordering);
         if !self.flags.has(ConnFlags::SACK) {
-            let lost = u32::from(self.recovery.dup_acks) >= threshold && self.recovery.phase == Phase::Open;
+            let lost = u32::from(self.recovery.sacked_out) >= threshold && self.recovery.phase == Phase::Open;
             return lost && mark_head_lost(buffers);
         }
         let mut above = 0;
@@ -149,7 +160,8 @@ impl Conn {
             || self.snd_una.at_or_after(self.recovery.recover)
             || self.retransmission.retransmits == 0;
         self.congestion.on_timeout(new_episode);
-        self.recovery = Recovery { recover: self.snd_nxt, dup_acks: 0, phase: Phase::Loss };
+        self.forget_duplicates();
+        self.recovery = Recovery { recover: self.snd_nxt, phase: Phase::Loss, ..self.recovery };
         for index in 0..buffers.sent_len() {
             let Some(mut sent) = buffers.sent(index) else { break };
             if !sent.marks.has(Marks::SACKED) {
@@ -165,8 +177,15 @@ impl Conn {
             self.congestion.cwnd = self.congestion.ssthresh;
         }
         self.recovery.phase = Phase::Open;
-        self.recovery.dup_acks = 0;
+        self.forget_duplicates();
         self.retransmission.on_episode_end();
+    }
+
+    /// Duplicate ACKs are an estimate that lasts an episode; what SACK reported stays true.
+    fn forget_duplicates(&mut self) {
+        if !self.flags.has(ConnFlags::SACK) {
+            self.recovery.sacked_out = 0;
+        }
     }
 
     /// The window grows by what was acknowledged, if it was the limit (RFC 7661's aim; Linux `tcp_is_cwnd_limited`).
@@ -185,14 +204,14 @@ impl Conn {
     /// Segments believed to be in the network: sent, less those received, less those lost, plus those resent.
     pub(super) fn in_flight_segments(&self, buffers: &impl Buffers) -> u32 {
         let all = buffers.sent_len() as u32;
+        let mut gone = u32::from(self.recovery.sacked_out).min(all);
         if self.recovery.phase == Phase::Open {
-            // No mark but SACKED occurs in this phase, and fewer of those than would end it.
-            return all - u32::from(self.recovery.dup_acks).min(all);
+            // Nothing counts as lost in this phase.
+            return all - gone;
         }
-        let mut gone = u32::from(self.recovery.dup_acks).min(all);
         let mut resent = 0;
         for sent in (0..buffers.sent_len()).map_while(|index| buffers.sent(index)) {
-            gone += u32::from(sent.marks.has(Marks::SACKED)) + u32::from(sent.marks.has(Marks::LOST));
+            gone += u32::from(sent.marks.has(Marks::LOST));
             resent += u32::from(sent.marks.has(Marks::RETRANSMITTED));
         }
         (all + resent).saturating_sub(gone)

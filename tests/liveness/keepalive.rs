@@ -180,13 +180,13 @@ fn a_reset_in_answer_to_a_probe_kills_at_once() {
 
 #[test]
 fn with_data_in_flight_the_tick_waits_a_full_idle_period_more() {
-    let mut t = Line::open_default(keepalive(1, 1, 1));
+    let mut t = Line::open_default(keepalive(1, 5, 1));
     t.until(900);
     t.write(100);
     assert_eq!(t.until(1200), ["900 P. 1:101", "1101 P. 1:101"]);
     t.inject(". 1:1(0) ack 101");
     // Due again at 2000, which finds 800 ms of silence only.
-    assert_eq!(t.until_end(), ["2200 . 100:100", "3200 R. 101:101", &format!("3200 {DEAD}")]);
+    assert_eq!(t.until_end(), ["2200 . 100:100", "7200 R. 101:101", &format!("7200 {DEAD}")]);
 }
 
 #[test]

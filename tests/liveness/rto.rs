@@ -114,6 +114,17 @@ fn without_timestamps_the_doubled_timeout_outlives_the_ack_until_a_clean_one() {
 }
 
 #[test]
+fn without_timestamps_an_ack_that_touches_a_copy_is_no_sample_either() {
+    let mut t = Line::open_default(Options::new());
+    t.write(2920);
+    assert_eq!(t.until(300), ["0 . 1:1461", "0 P. 1461:2921", "201 . 1:1461"]);
+    // The second segment was sent once, but its ACK waited for the copy of the first.
+    t.inject(". 1:1(0) ack 2921");
+    t.write(100);
+    assert_eq!(t.until(800), at([300, 702], "P. 2921:3021"));
+}
+
+#[test]
 fn with_timestamps_the_echo_tells_and_the_backoff_ends_at_once() {
     let mut t = open_with_timestamps(Options::new());
     t.write(100);

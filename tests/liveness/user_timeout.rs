@@ -175,6 +175,20 @@ fn a_window_for_all_that_waits_restarts_its_clock() {
 }
 
 #[test]
+fn a_window_for_the_first_buffer_does_too_though_more_waits() {
+    let mut t = Line::stalled(|_| (), limit(1000));
+    // Linux merges writes into buffers of half the largest window at most: 32000 bytes, and 51200 are admitted.
+    t.write(57_000);
+    assert_eq!(t.until(300), at([201], PROBE));
+    t.inject(". 1:1(0) ack 501 win 400");
+    let sent = 501 + 1460 * t.until(301).len();
+    assert!(sent < 32_000, "the congestion window leaves some of it behind");
+    t.inject(&format!(". 1:1(0) ack {sent} win 0"));
+    let probe = format!(". {0}:{0}", sent - 1);
+    assert_eq!(t.until_end(), then(at([502, 904], &probe), dead(1502)));
+}
+
+#[test]
 fn a_window_for_some_of_it_lets_that_out_and_does_not_restart_its_clock() {
     let mut t = Line::stalled(|_| (), limit(1000));
     assert_eq!(t.until(300), at([201], PROBE));

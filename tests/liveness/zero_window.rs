@@ -13,6 +13,7 @@ const SHUT: &str = ". 1:1(0) ack 501 win 0";
 fn answer_all(t: &mut Line, until_ms: u64) -> Vec<String> {
     let mut lines = Vec::new();
     while let Some(line) = t.next(until_ms) {
+        assert!(line.ends_with(PROBE), "{line}");
         lines.push(line);
         t.inject(SHUT);
     }
@@ -137,7 +138,9 @@ fn keepalive_does_not_interfere() {
     let mut t = Line::stalled(|sysctl| sysctl.tcp_rto_max_ms = 1000, keepalive(1, 1, 2));
     let probes = [201, 603, 1407, 2407, 3407, 4407, 5407];
     assert_eq!(answer_all(&mut t, 6000), at(probes, PROBE));
-    assert_eq!(t.until(30_000).len(), 15 + 1, "fifteen probes and the end, no reset");
+    let lines = t.until_end();
+    assert_eq!(lines.len(), 15 + 1, "fifteen probes and the end, no reset");
+    assert!(lines[15].ends_with("dead: ZeroWindow ETIMEDOUT"), "{lines:?}");
 }
 
 #[test]
@@ -176,6 +179,7 @@ fn a_window_shut_over_data_in_flight_gets_the_head_in_full_for_as_long_as_the_pe
     let mut t = shrunk(2);
     let mut lines = Vec::new();
     while let Some(line) = t.next(60_000) {
+        assert!(line.ends_with("P. 1:1001"), "{line}");
         lines.push(line);
         t.inject(". 1:1(0) ack 1 win 0");
     }
