@@ -153,12 +153,16 @@ fn the_window_of_a_syn_ack_is_never_scaled() {
 
 #[test]
 fn a_shift_beyond_14_is_14() {
-    let mut t = connecting(|_| ());
-    t.inject("S. 0:0(0) ack 1 win 0 <mss 1460,nop,wscale 255>");
+    // A unit of the window is 16384 bytes, so eleven segments and no twelfth.
+    let mut t = Peer::new();
+    t.connect(Options::new().with_send_buffer_size(1 << 17));
+    t.expect("S 0:0(0) <...>");
+    t.inject("S. 0:0(0) ack 1 win 64000 <mss 1460,nop,wscale 15>");
     t.expect(". 1:1(0) ack 1");
-    t.inject(". 1:1(0) ack 1 win 65535");
-    t.write(1000);
-    t.expect("P. 1:1001(1000) ack 1");
+    t.write(60_000);
+    while t.next_left().is_some() {}
+    t.inject(". 1:1(0) ack 14601 win 1");
+    assert_eq!(core::iter::from_fn(|| t.next_left()).count(), 11);
 }
 
 #[test]

@@ -75,13 +75,18 @@ fn attack_a03_a_syn_wherever_it_lies_draws_one_challenge_in_half_a_second() {
 fn attack_a04_data_counts_only_with_an_ack_that_the_peer_could_have_sent() {
     const CLASSES: u32 = 4096;
     let mut host = Host::listening();
-    let edges = [0, 1, 99, 100, 101, u32::MAX, 0_u32.wrapping_sub(65_535), 0_u32.wrapping_sub(65_536)];
+    let past = |bytes: u32| bytes.wrapping_neg();
+    let edges = [0, 1, 99, 100, 101, past(1), past(200), past(201), past(65_535), past(65_536)];
     let classes = (0..CLASSES).map(|class| class << 20 | 0x7777);
     for (port, offset) in (1024..).zip(edges.into_iter().chain(classes)) {
         let (mut peer, id) = Peer::establish(peer_v4(port), &mut host, &[]);
+        peer.hears_data(&mut host, id, 200);
+        let una = peer.ack;
+        host.hears(&peer.forge());
         peer.hears_data(&mut host, id, 100);
-        let answer = host.hears(&peer.forge().ack(peer.first.wrapping_add(offset)).payload(b"guessed"));
-        let could = offset <= 100 || offset >= 0_u32.wrapping_sub(65_535);
+        let answer = host.hears(&peer.forge().ack(una.wrapping_add(offset)).payload(b"guessed"));
+        // No more than it acknowledged so far, nor than its largest window, lies in the past (RFC 5961 5.2).
+        let could = offset <= 100 || offset >= past(200);
         assert_eq!(host.stack.conn(id).unwrap().readable(), if could { 7 } else { 0 }, "una + {offset}");
         assert_eq!(answer.len(), 1, "the ACK or the challenge, una + {offset}");
         host.stack.conn(id).unwrap().abort(host.now);

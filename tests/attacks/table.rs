@@ -214,6 +214,10 @@ fn enter_synchronized(host: &mut Host, place: Place, port: u16) -> Scene {
         peer.finishes(host);
     }
     if !acked {
+        // An ACK of the past is one of bytes that were acknowledged before.
+        peer.hears_data(host, id, IN_FLIGHT);
+        una = peer.ack;
+        host.hears(&peer.forge());
         // It carries the ACK of whatever arrived, so that every number received is acknowledged.
         peer.hears_data(host, id, IN_FLIGHT);
     }
@@ -231,7 +235,7 @@ fn enter_synchronized(host: &mut Host, place: Place, port: u16) -> Scene {
     }
     if place == Place::Conn(State::Closing) {
         // It has seen nothing of what the host sent.
-        let sent = host.hears(&peer.forge().flags(FIN | ACK).ack(peer.first));
+        let sent = host.hears(&peer.forge().flags(FIN | ACK).ack(una));
         peer.seq = peer.seq.wrapping_add(1);
         peer.take(&sent);
     }
