@@ -4,10 +4,15 @@
 mod common;
 
 use common::{Peer, ms, secs};
+use longhaul::buf::{Sent, ring::Ring};
+use longhaul::config::Sysctl;
 use longhaul::error::{Errno, Error};
 use longhaul::options::Options;
+use longhaul::seq::SeqNum;
 use longhaul::stack::Config;
-use longhaul::tcp::{Event, State};
+use longhaul::tcp::{Conn, Event, HalfOpen, Setup, State};
+use longhaul::time::Instant;
+use longhaul::wire::{Flags, Flow, Header};
 
 fn open(configure: impl FnOnce(&mut Config)) -> Peer {
     let mut t = Peer::with(configure);
@@ -413,4 +418,25 @@ fn what_was_readable_stays_readable_into_time_wait() {
     assert_eq!((t.read(4), t.read(100), t.read(1)), (Ok(4), Ok(6), Ok(0)));
     t.close();
     assert_eq!((t.stack.connections().count(), t.stack.time_wait_len()), (0, 1));
+}
+
+#[test]
+fn a_second_abort_takes_nothing_of_the_first_back() {
+    // As when the device was busy: the reset still waits, and the application aborts what a rule had given up.
+    let mut send = [0; 64];
+    let mut receive = [0; 64];
+    let mut records = [Sent::EMPTY; 4];
+    let mut ring = Ring::new(&mut send, &mut receive, &mut records);
+    let flow = Flow { local: "192.0.2.1:80".parse().unwrap(), remote: "192.0.2.2:4000".parse().unwrap() };
+    let setup = Setup { flow, iss: SeqNum::new(0), ts_offset: 0, mtu: 1500, options: Options::new() };
+    let (now, sysctl) = (Instant::ORIGIN, &Sysctl::LINUX);
+    let syn = Header { window: 1000, ..Header::new(SeqNum::new(0), SeqNum::new(0), Flags::SYN) };
+    let ack = Header { window: 1000, ..Header::new(SeqNum::new(1), SeqNum::new(1), Flags::ACK) };
+    let half_open = HalfOpen::new(now, &setup, &syn, sysctl);
+    let mut conn = Conn::accept(now, &half_open, Options::new(), &ack, sysctl);
+    conn.abort(&mut ring);
+    conn.abort(&mut ring);
+    let emit = conn.poll_transmit(now, sysctl, &mut ring).expect("the reset still leaves");
+    assert!(emit.header.flags.contains(Flags::RST));
+    assert_eq!(conn.poll_transmit(now, sysctl, &mut ring), None);
 }

@@ -82,8 +82,12 @@ impl Conn {
         if self.state == State::Closed { Closed::Gone } else { Closed::Orphan }
     }
 
-    /// Ends it now: RST+ACK to a peer that knows us, and everything queued is lost.
+    /// Ends it now: RST+ACK to a peer that knows us, and everything queued is lost. What is dead already stays as it is:
+    /// its error is still to be told, and a reset may still wait for the device.
     pub fn abort(&mut self, buffers: &mut impl Buffers) {
+        if self.state == State::Closed {
+            return;
+        }
         let peer_must_know = matches!(
             self.state,
             State::SynReceived | State::Established | State::FinWait1 | State::FinWait2 | State::CloseWait
@@ -205,6 +209,6 @@ impl Conn {
 
     /// Whether [`Conn::take_time_wait`] would yield a block.
     pub fn awaits_time_wait(&self) -> bool {
-        self.block_ms.is_some() || self.state == State::TimeWait
+        self.state == State::TimeWait || (self.state == State::FinWait2 && self.block_ms.is_some())
     }
 }
