@@ -5,7 +5,13 @@
 mod common;
 
 use common::{Peer, ms};
+use longhaul::buf::{ReceiveBuffer, Sent, ring::Ring};
+use longhaul::config::Sysctl;
 use longhaul::options::Options;
+use longhaul::seq::SeqNum;
+use longhaul::tcp::{Conn, HalfOpen, Setup};
+use longhaul::time::Instant;
+use longhaul::wire::{Flags, Flow, Header, Segment};
 
 fn open() -> Peer {
     let mut t = Peer::new();
@@ -371,4 +377,21 @@ fn rfc9293_must_66_a_reset_is_believed_through_a_closed_window() {
     t.inject(&format!("R {end}:{end}(0) win 0"));
     assert_eq!(t.read(10_000), Ok(room as usize));
     assert_eq!(t.read(1), Err(longhaul::error::Error::Reset));
+}
+
+#[test]
+fn a_path_too_narrow_for_any_data_is_survived() {
+    // No such path exists, but a configuration may say so; without window scaling the segment size is a divisor.
+    let (mut send, mut receive, mut records) = ([0; 64], [0; 4096], [Sent::EMPTY; 4]);
+    let mut ring = Ring::new(&mut send, &mut receive, &mut records);
+    let flow = Flow { local: "192.0.2.1:80".parse().unwrap(), remote: "192.0.2.2:4000".parse().unwrap() };
+    let setup = Setup { flow, iss: SeqNum::new(0), ts_offset: 0, mtu: 40, options: Options::new() };
+    let (now, sysctl) = (Instant::ORIGIN, &Sysctl::LINUX);
+    let syn = Header { window: 1000, ..Header::new(SeqNum::new(0), SeqNum::new(0), Flags::SYN) };
+    let header = Header { window: 1000, ..Header::new(SeqNum::new(1), SeqNum::new(1), Flags::ACK) };
+    let half_open = HalfOpen::new(now, &setup, &syn, sysctl);
+    let mut conn = Conn::accept(now, &half_open, Options::new(), &header, sysctl);
+    conn.handle_segment(now, &Segment { header, payload: &[7; 100] }, sysctl, &mut ring);
+    while conn.poll_transmit(now, sysctl, &mut ring).is_some() {}
+    assert_eq!(ring.readable(), 100);
 }

@@ -231,7 +231,8 @@ impl Conn {
     pub(super) fn wanted_window(&self, sysctl: &Sysctl, buffers: &impl Buffers) -> u32 {
         let full = self.options.window_bytes(sysctl);
         let free = free_space(full, buffers);
-        let mss = u32::from(self.delayed_ack.rcv_mss).min(full);
+        // No path is so narrow, but a caller may say so; nothing is divided by zero for that.
+        let mss = u32::from(self.delayed_ack.rcv_mss).min(full).max(1);
         if free < full / 2 {
             let rounded = free >> self.rcv_wscale << self.rcv_wscale;
             if rounded < full / 16 || rounded < mss {
