@@ -201,6 +201,28 @@ fn an_ephemeral_port_in_time_wait_is_reused_as_tcp_tw_reuse_says() {
 }
 
 #[test]
+fn a_connect_that_finds_the_table_full_leaves_the_time_wait_it_would_have_reused() {
+    let mut t = Peer::with(|c| {
+        c.sysctl.ip_local_port_range = [PEER_PORT; 2];
+        c.sysctl.tcp_tw_reuse = 1;
+        c.max_connections = 1;
+    });
+    t.connect(Options::new());
+    t.expect("S 0:0(0) <...>");
+    t.inject("S. 0:0(0) ack 1 win 500 <mss 1460,nop,nop,TS val 10 ecr 0>");
+    t.expect(". 1:1(0) ack 1 <...>");
+    t.close();
+    t.expect("F. 1:1(0) ack 1 <...>");
+    t.inject("F. 1:1(0) ack 2 <nop,nop,TS val 11 ecr 0>");
+    t.expect(". 2:2(0) ack 2 <...>");
+    t.advance(ms(1000));
+    let (now, address) = (t.now(), "198.51.100.7".parse().unwrap());
+    assert!(t.stack.connect(now, None, SocketAddr::new(address, PORT + 1), Options::new()).is_ok());
+    let refused = t.stack.connect(now, None, SocketAddr::new(address, PORT), Options::new());
+    assert_eq!((refused, t.stack.time_wait_len()), (Err(ConnectError::TooManyConnections), 1));
+}
+
+#[test]
 fn a_crowd_in_time_wait_is_bounded() {
     let mut t = waiting(|c| c.sysctl.tcp_max_tw_buckets = 0);
     assert_eq!(t.stack.time_wait_len(), 0);

@@ -63,6 +63,9 @@ impl Stack {
             return Err(ConnectError::BadRemote);
         }
         let key = FlowKey::from(flow);
+        if self.conns.is_full() {
+            return Err(ConnectError::TooManyConnections);
+        }
         if let Some((index, _)) = reused {
             self.remove_time_wait(index);
         }

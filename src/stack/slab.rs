@@ -61,9 +61,14 @@ impl<T> Slab<T> {
         self.len
     }
 
+    /// Whether [`insert`](Self::insert) would refuse.
+    pub(crate) const fn is_full(&self) -> bool {
+        self.len >= self.capacity_max
+    }
+
     /// Stores `value`; `None`, and `value` is dropped, if `capacity_max` values are there already.
     pub(crate) fn insert(&mut self, value: T) -> Option<Key> {
-        if self.len >= self.capacity_max {
+        if self.is_full() {
             return None;
         }
         let key = if self.first_free == NIL { self.append(value) } else { self.fill(self.first_free, value) };
