@@ -30,6 +30,9 @@ impl<'s> ConnMut<'s> {
     pub fn send(&mut self, now: Instant, mut data: Bytes) -> Result<Bytes, Error> {
         self.stack.at(now);
         let memory = self.stack.has_memory();
+        if !memory {
+            self.stack.note_starved(self.id);
+        }
         self.act(|conn, sysctl, queues| {
             conn.write_outcome()?;
             let limit = conn.options().send_buffer_size(sysctl) as usize;
@@ -252,6 +255,9 @@ impl<'s> ConnMut<'s> {
 
     /// Asks for [`crate::tcp::Event::Writable`] once there is room, as a send that did not fit does.
     pub fn want_writable(&mut self) {
+        if !self.stack.has_memory() {
+            self.stack.note_starved(self.id);
+        }
         self.act(|conn, _, _| conn.on_write_blocked());
     }
 

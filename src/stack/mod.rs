@@ -99,6 +99,8 @@ pub struct Stack {
     ready: Ready,
     replies: VecDeque<Reply>,
     events: VecDeque<ConnId>,
+    /// Whose writes found the memory budget spent; each at most once.
+    starved: Vec<ConnId>,
     listeners: Vec<Option<Listener>>,
     listener_generation: u16,
     isn: Isn,
@@ -116,6 +118,8 @@ struct Entry {
     /// What the queues cost the memory budget.
     charged: u32,
     event_queued: bool,
+    /// It waits for memory, in `Stack::starved`.
+    starved: bool,
     /// Segments of its flow come here.
     in_demux: bool,
     /// The application is done with it: it goes when it is closed and has nothing to send.
@@ -174,6 +178,7 @@ impl Stack {
             ready: Ready::new(),
             replies: VecDeque::new(),
             events: VecDeque::new(),
+            starved: Vec::new(),
             listeners: Vec::new(),
             listener_generation: 0,
             isn: Isn::new(config.secret),

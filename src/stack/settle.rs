@@ -48,12 +48,8 @@ impl Stack {
     }
 
     fn settle(&mut self, index: u32) {
-        let Some(key) = self.conns.key_at(index) else { return };
+        self.queue_event(index);
         let Some(entry) = self.conns.get_at_mut(index) else { return };
-        if entry.conn.has_event() && !entry.event_queued && !entry.released {
-            entry.event_queued = true;
-            self.events.push_back(ConnId(key));
-        }
         if let Some(deadline) = entry.conn.poll_timeout() {
             // Later or equal: leave the entry; it fires early and moves then.
             if self.conn_wheel.deadline(index).is_none_or(|armed| deadline < armed) {
@@ -65,12 +61,50 @@ impl Stack {
         }
         self.forget_stale_events();
         self.bury(index);
+        self.wake_starved();
+    }
+
+    fn queue_event(&mut self, index: u32) {
+        let Some(key) = self.conns.key_at(index) else { return };
+        let Some(entry) = self.conns.get_at_mut(index) else { return };
+        if entry.conn.has_event() && !entry.event_queued && !entry.released {
+            entry.event_queued = true;
+            self.events.push_back(ConnId(key));
+        }
+    }
+
+    /// A write found the memory budget spent. No ACK of its own connection need ever tell this writer of room, so it is
+    /// told when memory is free again, whoever freed it (Linux `sk_stream_wait_memory`).
+    pub(super) fn note_starved(&mut self, id: ConnId) {
+        let Some(entry) = self.conns.get_mut(id.0) else { return };
+        if core::mem::replace(&mut entry.starved, true) {
+            return;
+        }
+        // Connections that came and went while memory stayed short must not pile up here.
+        if self.starved.len() > 2 * self.conns.len() as usize + STALE_IDS_MAX {
+            let conns = &self.conns;
+            self.starved.retain(|id| conns.get(id.0).is_some());
+        }
+        self.starved.push(id);
+    }
+
+    fn wake_starved(&mut self) {
+        if self.starved.is_empty() || !self.has_memory() {
+            return;
+        }
+        for id in core::mem::take(&mut self.starved) {
+            let Some(entry) = self.conns.get_mut(id.0) else { continue };
+            entry.starved = false;
+            let used = entry.streams.as_deref().map_or(0, SendBuffer::len);
+            entry.conn.tell_writer(&self.config.sysctl, used);
+            self.queue_event(id.0.index);
+        }
     }
 
     /// An application that never asks for events must not make them pile up: once most of them are of connections that
     /// are gone, those are dropped.
     fn forget_stale_events(&mut self) {
-        if self.events.len() > 2 * self.conns.len() as usize + STALE_EVENTS_MAX {
+        if self.events.len() > 2 * self.conns.len() as usize + STALE_IDS_MAX {
             let conns = &self.conns;
             self.events.retain(|id| conns.get(id.0).is_some());
         }
@@ -140,6 +174,7 @@ impl Stack {
             entry.released = true;
         }
         self.bury(index);
+        self.wake_starved();
     }
 
     fn drop_conn(&mut self, index: u32) {
@@ -152,7 +187,15 @@ impl Stack {
     /// Puts a new connection into the table. `None` if there is no room.
     pub(super) fn insert_conn(&mut self, conn: Conn, before: Option<Owner>) -> Option<ConnId> {
         let key = conn.key();
-        let entry = Entry { conn, streams: None, charged: 0, event_queued: false, in_demux: true, released: false };
+        let entry = Entry {
+            conn,
+            streams: None,
+            charged: 0,
+            event_queued: false,
+            starved: false,
+            in_demux: true,
+            released: false,
+        };
         let slot = self.conns.insert(entry)?;
         let owner = Owner::Conn(slot.index).pack();
         match before {
@@ -179,5 +222,5 @@ impl Stack {
     }
 }
 
-/// So few events of connections that are gone are not worth looking for.
-const STALE_EVENTS_MAX: usize = 64;
+/// So few ids of connections that are gone are not worth looking for.
+const STALE_IDS_MAX: usize = 64;

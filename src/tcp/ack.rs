@@ -58,7 +58,7 @@ impl Conn {
         if acked.segments > 0 && !self.schedule_tail_loss_probe(env, buffers, true) {
             self.restart_retransmission_timer(env, buffers);
         }
-        self.tell_writer(env, buffers);
+        self.tell_writer(env.sysctl, buffers.len());
     }
 
     /// RFC 9293 3.10.7.4: a segment may move the window only if it is newer than the last that did; Linux also accepts
@@ -163,10 +163,10 @@ impl Conn {
         (self.max_window / 2).clamp(u32::from(self.mss), 65_535)
     }
 
-    /// Wakes a writer that found no room, once a third of the queue is free (Linux `sk_stream_is_writeable`).
-    fn tell_writer(&mut self, env: &Env<'_>, buffers: &impl Buffers) {
-        let size = self.options.send_buffer_size(env.sysctl) as usize;
-        let used = buffers.len();
+    /// Wakes a writer that found no room, once a third of the queue is free (Linux `sk_stream_is_writeable`). `used` is
+    /// the length of the send queue, in bytes. An ACK does this; call it when room came from elsewhere.
+    pub fn tell_writer(&mut self, sysctl: &Sysctl, used: usize) {
+        let size = self.options.send_buffer_size(sysctl) as usize;
         if self.flags.has(ConnFlags::WRITE_BLOCKED) && size.saturating_sub(used) >= used / 2 {
             self.flags.set(ConnFlags::WRITE_BLOCKED, false);
             self.events.set(EventSet::WRITABLE, true);

@@ -7,6 +7,7 @@ use core::net::SocketAddr;
 use longhaul::config::Sysctl;
 use longhaul::options::Options;
 use longhaul::stack::ConnectError;
+use longhaul::tcp::Event;
 use longhaul::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -278,6 +279,21 @@ fn attack_a47_all_connections_together_stay_within_the_budget() {
     let exact = victim.seq.wrapping_sub(60_000).wrapping_add(before);
     host.hears(&victim.forge().flags(RST).seq(exact).payload(b"text"));
     assert!(host.stack.conn(*id).unwrap().death().is_some());
+    // A writer who finds no memory is told when another connection's end frees some.
+    let writer = peers[0].1;
+    let (mut last, hoarder) = peers.pop().unwrap();
+    for _ in 0..60 {
+        let before = host.stack.memory_charged();
+        host.hears(&last.forge().payload(&[7; 1000]));
+        last.seq = last.seq.wrapping_add(if host.stack.memory_charged() > before { 1000 } else { 0 });
+    }
+    while host.stack.poll_event().is_some() {}
+    let refused = host.stack.conn(writer).unwrap().send(host.now, bytes::Bytes::from_static(b"text"));
+    assert_eq!(refused.unwrap().len(), 4);
+    assert_eq!(host.stack.poll_event(), None);
+    host.stack.conn(hoarder).unwrap().abort(host.now);
+    let told = core::iter::from_fn(|| host.stack.poll_event()).any(|event| event == (writer, Event::Writable));
+    assert!(told, "the writer sleeps for ever");
     for (_, id) in peers {
         host.stack.conn(id).unwrap().abort(host.now);
     }
