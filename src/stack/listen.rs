@@ -15,14 +15,14 @@ use core::net::{IpAddr, SocketAddr};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ListenerId {
     index: u16,
-    generation: u16,
+    generation: u32,
 }
 
 /// A listening address, its accept queue, and the options its connections inherit.
 #[derive(Debug)]
 pub(super) struct Listener {
     local: SocketAddr,
-    generation: u16,
+    generation: u32,
     backlog: u16,
     half_open: u32,
     options: Options,

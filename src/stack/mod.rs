@@ -102,7 +102,7 @@ pub struct Stack {
     /// Whose writes found the memory budget spent; each at most once.
     starved: Vec<ConnId>,
     listeners: Vec<Option<Listener>>,
-    listener_generation: u16,
+    listener_generation: u32,
     isn: Isn,
     ports: Ports,
     orphans: u32,
