@@ -120,7 +120,7 @@ impl Conn {
             self.recovery.sacked_out = self.recovery.sacked_out.saturating_sub(covered);
         } else if acked.duplicate {
             let most = buffers.sent_len().saturating_sub(1).min(usize::from(u16::MAX)) as u16;
-            self.recovery.sacked_out = (self.recovery.sacked_out + 1).min(most.max(1));
+            self.recovery.sacked_out = self.recovery.sacked_out.saturating_add(1).min(most.max(1));
         }
     }
 
