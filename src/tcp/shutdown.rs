@@ -82,8 +82,8 @@ impl Conn {
         if self.state == State::Closed { Closed::Gone } else { Closed::Orphan }
     }
 
-    /// Ends it now: RST+ACK to a peer that knows us, and everything queued is lost. What is dead already stays as it is:
-    /// its error is still to be told, and a reset may still wait for the device.
+    /// Ends it now: RST+ACK to a peer that knows us, and everything queued is lost. What is dead already stays as it
+    /// is: its error is still to be told, and a reset may still wait for the device.
     pub fn abort(&mut self, buffers: &mut impl Buffers) {
         if self.state == State::Closed {
             return;
