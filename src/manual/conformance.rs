@@ -1,9 +1,9 @@
 //! Where Linux departs from the RFCs, and where this crate departs from Linux.
 //!
 //! Linux is the model, so its departures are kept, and on purpose: a peer has met them a billion times, and who moves a
-//! service between the kernel's TCP and this one should not notice. 208 packetdrill scripts that a real Linux 6.18 passes
-//! run here with exact timers, and 22 with Linux's long defaults (`tests/packetdrill/liveness`). Tests of a requirement of
-//! RFC 9293 have its name in theirs, as
+//! service between the kernel's TCP and this one should not notice. 208 packetdrill scripts that a real Linux 6.18
+//! passes run here with exact timers, and 22 with Linux's long defaults (`tests/packetdrill/liveness`). Tests of a
+//! requirement of RFC 9293 have its name in theirs, as
 //! `tests/windows.rs::rfc9293_must_38_a_window_smaller_than_a_segment_is_used_only_when_a_timer_says_so`.
 //!
 //! # Linux against the standards
@@ -46,7 +46,7 @@
 //! - **The whole stack's limit on challenge ACKs** (`tcp_challenge_ack_limit`) is left out, as it is off in Linux; the
 //!   limit per connection is there.
 //! - **Segmentation offload**: every segment is a packet of its own.
-//! - **Options of `net`**: its streams have no `TCP_QUICKACK`; `ConnMut::set_tcp_quickack` of a stack's connection is it.
+//! - **Options of `net`**: its streams have no `TCP_QUICKACK`; a stack's `ConnMut` has it.
 //! - **`tcp_retries1`** is read by nobody: there are no routes to doubt.
 //! - **A probe that the device refuses** counts as sent: the stack does not hear of the refusal.
 //! - **ECN** is neither asked for nor accepted.
