@@ -19,13 +19,13 @@ impl Timeline {
     pub(crate) fn observer(&self) -> impl FnMut(&Seen<'_>) + Send + 'static {
         let lines = Arc::clone(&self.0);
         move |seen| {
-            if seen.direction == Direction::Outbound && seen.lost {
-                if let Ok(Packet::Tcp { flow, segment, .. }) = wire::parse(seen.packet) {
-                    let what = format!("{:<2} {:>3} bytes", segment.header.flags.to_string(), segment.payload.len());
-                    // Read from the packet, the flow is the receiver's: the remote end is ours.
-                    lines.lock().unwrap_or_else(PoisonError::into_inner).push((seen.at, flow.remote.port(), what));
-                }
+            if seen.direction != Direction::Outbound || !seen.lost {
+                return;
             }
+            let Ok(Packet::Tcp { flow, segment, .. }) = wire::parse(seen.packet) else { return };
+            let what = format!("{:<2} {:>3} bytes", segment.header.flags.to_string(), segment.payload.len());
+            // Read from the packet, the flow is the receiver's: the remote end is ours.
+            lines.lock().unwrap_or_else(PoisonError::into_inner).push((seen.at, flow.remote.port(), what));
         }
     }
 

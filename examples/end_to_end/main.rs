@@ -1,16 +1,19 @@
-//! The whole story in twenty seconds, without root and without arguments:
+//! The whole story in twenty seconds, without root and without arguments.
 //!
-//! 1. Our stack and a Linux kernel talk HTTP/1.1 over a TUN device in a private namespace, each as server and as
-//! client.
-//! 2. The wire is cut, and two connections die: an idle one by keepalive, one with data in flight by its user timeout.
+//! 1. Our stack and a Linux kernel talk HTTP/1.1 over a TUN device in a private namespace.
+//! 2. The wire is cut, and two connections die: an idle one by keepalive, one with data by its user timeout.
 //! 3. Linux's defaults, which take hours, in virtual time.
 //!
 //! Every step checks what it promises; the first that is not kept ends the example with an error. Where namespaces are
 //! forbidden it says why and what would help, and goes on in the simulator.
 
+// A program with an operating system: the library's care to name `core` and `alloc` is not needed here.
+#![allow(clippy::std_instead_of_core, clippy::std_instead_of_alloc)]
+
 mod deaths;
 mod http;
 mod real;
+mod simulated;
 mod virtual_time;
 
 use longhaul::net::Net;
@@ -57,8 +60,8 @@ fn run() -> Outcome {
         }
         Err(error) => {
             println!("No namespace and TUN here; the simulator takes their place. What stopped us:\n   {error}");
-            println!("\nRequests on one persistent connection, in the simulator");
-            virtual_time::conversation(&capture)?;
+            simulated::conversation(&capture)?;
+            simulated::on_a_cut_wire()?;
             println!("\nThe capture: wireshark {}", capture.display());
         }
     }

@@ -11,7 +11,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Requests on each persistent connection.
 const PATHS: [&str; 3] = ["/a", "/b", "/c"];
 
-/// Our stack serves, the kernel's TCP (std::net in the namespace, and curl) fetches.
+/// Our stack serves, the kernel's TCP (`std::net` in the namespace, and curl) fetches.
 pub(crate) fn requests_to_us(net: &Net) -> Outcome {
     println!("\nThe kernel asks, our stack answers");
     let address = SocketAddr::from(([10, 0, 0, 2], 80));

@@ -7,7 +7,6 @@ use longhaul::sim::{Cut, HostId, Link, Sim};
 use longhaul::stack::ConnId;
 use longhaul::tcp::State;
 use longhaul::time::Duration;
-use std::path::Path;
 
 /// The two figures that everybody quotes, as they really are.
 pub(crate) fn linux_defaults() -> Outcome {
@@ -17,23 +16,6 @@ pub(crate) fn linux_defaults() -> Outcome {
     let (black_hole, cause) = data_until_death()?;
     println!("   data in flight, RTO 201 ms, black hole:   dead after {black_hole:>9.3?}  {cause}");
     promise(black_hole, Duration::from_millis(925_623), "tcp_retries2 = 15: the first expiry past 924.6 s")
-}
-
-/// Requests and answers between two of our stacks, for machines that forbid namespaces.
-pub(crate) fn conversation(capture: &Path) -> Outcome {
-    let mut wire = Pair::connect(Options::new())?;
-    for number in 1..=3 {
-        let now = wire.sim.now();
-        let mut client = wire.sim.stack(wire.a).conn(wire.client).ok_or("no client")?;
-        client.send(now, "GET / HTTP/1.1\r\nHost: b\r\n\r\n".into())?;
-        wire.sim.run_for(Duration::from_millis(50));
-        let now = wire.sim.now();
-        let request = wire.sim.stack(wire.b).conn(wire.server).ok_or("no server")?.receive(now)?.ok_or("closed")?;
-        longhaul::http::head::parse_request(&request)?.ok_or("an incomplete request")?;
-        println!("   request {number} on the same connection: {} bytes", request.len());
-    }
-    std::fs::write(capture, wire.sim.pcapng())?;
-    Ok(())
 }
 
 fn idle_until_death() -> Result<(Duration, String), Box<dyn std::error::Error>> {
@@ -46,16 +28,17 @@ fn data_until_death() -> Result<(Duration, String), Box<dyn std::error::Error>> 
     wire.until_death(Some("SET k v\r\n"))
 }
 
-struct Pair {
-    sim: Sim,
-    a: HostId,
-    b: HostId,
-    client: ConnId,
-    server: ConnId,
+/// Two stacks of ours, connected.
+pub(crate) struct Pair {
+    pub(crate) sim: Sim,
+    pub(crate) a: HostId,
+    pub(crate) b: HostId,
+    pub(crate) client: ConnId,
+    pub(crate) server: ConnId,
 }
 
 impl Pair {
-    fn connect(options: Options) -> Result<Self, Box<dyn std::error::Error>> {
+    pub(crate) fn connect(options: Options) -> Result<Self, Box<dyn std::error::Error>> {
         // Without SACK no tail loss probe goes before the first timeout; without delay the RTO is its least, 201 ms.
         let (mut sim, a, b) = Sim::pair(1, Sysctl { tcp_sack: 0, ..Sysctl::LINUX });
         *sim.link_mut(a, b) = Link { delay: Duration::ZERO, ..Link::default() };
@@ -69,7 +52,10 @@ impl Pair {
 
     /// Cuts the wire, perhaps writes, and waits for death: how long it took, since the peer was last heard or since the
     /// write, and what ended it.
-    fn until_death(&mut self, data: Option<&'static str>) -> Result<(Duration, String), Box<dyn std::error::Error>> {
+    pub(crate) fn until_death(
+        &mut self,
+        data: Option<&'static str>,
+    ) -> Result<(Duration, String), Box<dyn std::error::Error>> {
         let (a, client) = (self.a, self.client);
         self.sim.link_mut(a, self.b).cut = Cut::Both;
         let now = self.sim.now();
@@ -92,7 +78,7 @@ impl Pair {
 }
 
 /// The model's time, to the millisecond: the timer wheel of a stack ticks once each.
-fn promise(actual: Duration, model: Duration, what: &str) -> Outcome {
+pub(crate) fn promise(actual: Duration, model: Duration, what: &str) -> Outcome {
     if actual >= model && actual < model + Duration::from_millis(1) {
         Ok(())
     } else {
