@@ -62,6 +62,7 @@
 //! | [`tcp`] | one connection: RFC 9293's states, segments, windows, recovery |
 //! | `stack` | many connections: table, timers, listeners, events |
 //! | `net` | a Linux host: TUN device, clock, a private kernel as peer |
+//! | `sim` | stacks in virtual time, with faulty links between them |
 //! | `http` | HTTP/1.1 over any of it; so far, heads of messages |
 //! | [`config`], [`options`] | settings and socket options, under Linux's names |
 //! | [`error`], [`stats`] | why a connection ended; what was counted |
@@ -73,8 +74,8 @@
 //! # Features
 //!
 //! Without any, what is linked above: `no_std`, and no allocator. `alloc` adds `stack`, `pcapng` and queues on the
-//! heap; `std` the conversion into `io::Error`; `tun` the module `net` on Linux; `http` its module; `sim` is reserved
-//! for the simulator. All are on by default, and none changes what another does.
+//! heap; `std` the conversion into `io::Error`; `tun` the module `net` on Linux; `http` and `sim` theirs. All are
+//! on by default, and none changes what another does.
 #![no_std]
 
 /// The blocks of README.md are tests as well.

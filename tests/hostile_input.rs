@@ -29,9 +29,10 @@ static TURN: Mutex<()> = Mutex::new(());
 
 /// Of the first round; each round has the next one.
 const SEED: u64 = 0x10c4_4a01;
-const ROUNDS: u64 = 8;
+const ROUNDS: u64 = 6;
 const PACKETS: u64 = 1_000_000;
-/// What tables keep for reuse after they have been full once, in bytes: more than that between halves is a leak.
+/// What tables keep for reuse after they have been full once, and the test harness allocates meanwhile, in bytes.
+/// More is a leak: four bytes a connection or one in ten packets would show.
 const SLACK_BYTES: isize = 64 * 1024;
 
 #[test]
@@ -82,7 +83,7 @@ fn connections_that_come_and_go_leave_nothing_even_if_nobody_polls_events() {
     };
     let before = come_and_go(1000);
     let grown = come_and_go(20_000) - before;
-    assert!(grown <= 4096, "{grown} bytes are left of 20 000 connections");
+    assert!(grown <= SLACK_BYTES, "{grown} bytes are left of 20 000 connections");
 }
 
 fn setting(name: &str) -> Option<u64> {

@@ -10,7 +10,7 @@ use longhaul::options::{Options, TcpKeepalive};
 use longhaul::seq::SeqNum;
 use longhaul::tcp::{Conn, Event, HalfOpen, HalfOpenVerdict, Setup, State};
 use longhaul::time::{Duration, Instant};
-use longhaul::wire::{Flow, Header, Segment};
+use longhaul::wire::{Flow, Header, IcmpKind, Segment};
 
 const QUEUE: usize = 2048;
 const SEGMENTS: usize = 16;
@@ -130,6 +130,39 @@ fn a_hundred_kilobytes_pass_through_two_kilobytes_each_way() {
         b.conn.handle_timeout(now, &SYSCTL, &mut b.ring);
         assert!(now < Instant::from_secs(100), "stuck after {read} bytes: {}", a.conn.info(now, &SYSCTL, &a.ring));
     }
+}
+
+#[test]
+fn a_path_that_narrows_while_every_record_is_taken_is_survived() {
+    let now = Instant::from_secs(1);
+    let (mut one, mut other) = (Memory::new(), Memory::new());
+    let (mut a, mut b) = connected(now, &mut one, &mut other, Options::new());
+    let (mut send, mut receive, mut records) = ([0; QUEUE], [0; QUEUE], [Sent::EMPTY; 2]);
+    a.ring = Ring::new(&mut send, &mut receive, &mut records);
+    assert_eq!(a.ring.write(&[7; 1500]), 1500);
+    let mut frame = [0; FRAME];
+    let lost: Vec<_> =
+        core::iter::from_fn(|| a.next(now, &mut frame).map(|it| (it.header.seq, it.payload.len()))).collect();
+    assert_eq!(lost.iter().map(|&(_, len)| len).collect::<Vec<_>>(), [524, 524], "two records, two segments");
+    // A router takes 552 bytes, headers and timestamps included. No record is left to split either segment with.
+    a.conn.handle_icmp(now, lost[0].0, IcmpKind::FragmentationNeeded { mtu: 552 }, &SYSCTL, &mut a.ring);
+    let mut at = now;
+    for _ in 0..100 {
+        while let Some(segment) = a.next(at, &mut frame) {
+            assert!(segment.payload.len() <= 500, "{} bytes cannot pass", segment.payload.len());
+            if let Some(reply) = b.take(at, &segment) {
+                a.take(at, &Segment { header: reply, payload: &[] });
+            }
+        }
+        while let Some(ack) = b.next(at, &mut [0; FRAME]) {
+            a.take(at, &ack);
+        }
+        let Some(next) = a.conn.poll_timeout().filter(|_| !a.ring.is_empty()) else { break };
+        at = at.max(next);
+        a.conn.handle_timeout(at, &SYSCTL, &mut a.ring);
+        b.conn.handle_timeout(at, &SYSCTL, &mut b.ring);
+    }
+    assert_eq!((a.ring.len(), b.ring.readable()), (0, 1500));
 }
 
 #[test]

@@ -6,13 +6,14 @@
 //! `stack` is many. A machine is *told* (`handle_packet` or `handle_segment`, `handle_timeout`) and then *asked*
 //! (`poll_transmit`, `poll_timeout`, `poll_event`). It has no clock, no thread, no randomness and no I/O: every call
 //! brings the time, every wait goes back as an [`Instant`](crate::time::Instant). Whoever drives it decides what time
-//! is: `net` a real clock, a test the next deadline.
+//! is: `net` a real clock, `sim` the next event.
 //!
 //! # Layers
 //!
 //! ```text
 //! net ....... std: the only clock, the only threads, the only TUN          http ... beside it all: knows bytes,
-//!  |                                                                                imports none of the tower
+//! sim ....... virtual time: many stacks, faulty links, one seed                     imports none of the tower
+//!  |
 //! stack ..... slab, demultiplexer, timing wheel, listeners, TIME-WAIT, events
 //!  |
 //! tcp ....... one connection; never imports the stack
@@ -38,6 +39,7 @@
 //! | purpose | the rule asked | and instead |
 //! |---|---|---|
 //! | handshake | `handshake` | |
+//! | tail loss probe, before the first timeout | none: `src/tcp/tail_loss.rs` | the retransmission, if earlier |
 //! | retransmission | `retransmission`, limits from `orphan` after close | `zero_window` if the window shrank to 0 |
 //! | window probe | `zero_window`, limits from `orphan` after close | |
 //! | FIN-WAIT-2 of an orphan | `fin_wait2` | |
@@ -66,6 +68,17 @@
 //! The wheel hands over a bounded batch of indices. Each connection has one entry, and it is lazy: arrivals never move
 //! it later, so it may fire early, and is then put where it belongs. It never fires late. What is due goes to
 //! `Conn::handle_timeout`, and from there to the owning rule.
+//!
+//! # Two that drive
+//!
+//! **`net`** puts a stack behind one lock (`src/net/host.rs`). An application's call changes the stack, sends what
+//! follows from it and wakes whom it concerns, in its own thread. `src/net/driver.rs` is the other thread: it sleeps
+//! until a packet comes or the next deadline, so probes leave while the application sleeps. `wire` keeps the one packet
+//! that a full device refused, `tap` shows packets to an observer and a capture, `namespace` makes the private kernel.
+//!
+//! **`sim`** holds several stacks and a queue of arrivals. Time goes from event to event; `src/sim/link.rs` decides
+//! what happens to a packet on its way, from a seed; equal seeds give equal traces
+//! (`tests/sim_transfer.rs::equal_seeds_give_equal_traces_and_others_do_not`).
 //!
 //! # The states of a connection
 //!

@@ -3,6 +3,7 @@
 //! A TCP cannot see whether its peer is alive. It can only ask, wait, ask again and at some point stop; who waits how
 //! long for what is the whole subject. The rules here are those of Linux 6.12 to 6.18. Figures are of our timers, which
 //! fire to the millisecond; a kernel's fire late by up to an eighth of the wait, so that it gives up somewhat later.
+//! The folder `tests/packetdrill/liveness` has 230 scripts of these rules, most of them run on a real Linux 6.18 too.
 //!
 //! Two words first. *Outstanding* is what was written and not acknowledged: data, a SYN or a FIN, sent or not. An
 //! *orphan* is a connection that the application has closed and TCP has not.
@@ -44,7 +45,9 @@
 //! 31 s (`tcp_synack_retries` = 5) and forgotten at 63 s, in silence on both sides.
 //!
 //! `src/liveness/handshake.rs::a_silent_peer_gets_these_syns`,
-//! `src/liveness/handshake.rs::a_silent_client_gets_these_syn_acks`
+//! `src/liveness/handshake.rs::a_silent_client_gets_these_syn_acks`,
+//! `tests/handshake.rs::a_syn_goes_again_at_the_times_of_linux_and_is_given_up`,
+//! `tests/listening.rs::a_syn_ack_goes_again_after_1_2_4_seconds_and_is_dropped_silently`
 //!
 //! # Data in flight: 924.6, 925.6 or 928.7 s?
 //!
@@ -80,12 +83,26 @@
 //! does not end the episode of loss grants one more retransmission and does not move the clock. And `tcp_retries1` (3,
 //! 3.0 s by the same sum) puts nothing on the wire.
 //!
+//! All these lines are of a connection without SACK. With it, as by default, a *tail loss probe* goes first
+//! (`tcp_early_retrans` 3): new data if the window admits any, else the last segment again, two round trips after the
+//! last transmission, or for a lone segment 200 ms more. It is no timeout: nothing is backed off and no clock starts.
+//! The first timeout counts from the probe, and everything after it comes that much later:
+//!
+//! ```text
+//! sent    0        probe 0.201
+//! resent  0.402  0.804  1.608  ...  805.824
+//! dead    925.824
+//! ```
+//!
 //! Nothing is sent at the end. A late answer of the peer finds no connection and draws a RST.
 //!
 //! `src/liveness/retransmission.rs::retries_stand_for_these_times`,
 //! `src/liveness/retransmission.rs::retries2_gives_up_when_linux_with_exact_timers_would`,
 //! `src/liveness/rto.rs::the_estimate_equals_linux_bit_for_bit`,
-//! `src/liveness/rto.rs::the_timeout_is_never_exactly_the_floor`
+//! `src/liveness/rto.rs::the_timeout_is_never_exactly_the_floor`,
+//! `tests/liveness/retransmission.rs::retries2_is_a_time_and_by_default_925_s`,
+//! `tests/liveness/retransmission.rs::partial_progress_grants_a_retransmission_and_does_not_move_the_clock`,
+//! `tests/liveness/rto.rs::duplicate_acks_leave_the_timer_alone`
 //!
 //! # Idle: 7875 s, if asked at all
 //!
@@ -112,7 +129,9 @@
 //!
 //! `src/liveness/keepalive.rs::a_silent_peer_is_dead_after_idle_and_all_intervals`,
 //! `src/liveness/keepalive.rs::after_an_answer_the_next_probe_is_an_idle_or_an_interval_away`,
-//! `src/liveness/keepalive.rs::with_data_outstanding_the_tick_skips_a_full_idle_period`
+//! `src/liveness/keepalive.rs::with_data_outstanding_the_tick_skips_a_full_idle_period`,
+//! `tests/liveness/keepalive.rs::without_options_the_sysctls_rule_and_by_default_it_takes_7875_s`,
+//! `tests/liveness/keepalive_live.rs::switched_on_late_it_begins_with_a_full_idle_period`
 //!
 //! # The window is shut
 //!
@@ -135,7 +154,9 @@
 //!
 //! `src/liveness/zero_window.rs::a_silent_peer_gets_retries2_probes`,
 //! `src/liveness/zero_window.rs::an_answering_peer_lives_for_ever_at_the_slowest_pace`,
-//! `src/liveness/zero_window.rs::a_shrunk_window_gives_up_on_silence_of_twice_rto_max`
+//! `src/liveness/zero_window.rs::a_shrunk_window_gives_up_on_silence_of_twice_rto_max`,
+//! `tests/liveness/zero_window.rs::a_peer_that_answers_for_an_hour_is_alive_all_the_time`,
+//! `tests/liveness/zero_window.rs::what_fits_a_small_window_leaves_when_the_probe_timer_fires`
 //!
 //! # The user timeout, in six situations
 //!
@@ -158,7 +179,9 @@
 //! `src/liveness/zero_window.rs::the_user_timeout_ends_even_an_answering_peer`,
 //! `src/liveness/zero_window.rs::a_shrunk_window_gives_up_past_the_user_timeout`,
 //! `src/liveness/keepalive.rs::answered_probes_never_lead_to_death_by_user_timeout`,
-//! `src/liveness/handshake.rs::the_user_timeout_only_shortens`
+//! `src/liveness/handshake.rs::the_user_timeout_only_shortens`,
+//! `tests/liveness/user_timeout.rs::fresh_data_dies_one_rto_plus_the_user_timeout_after_it_was_written`,
+//! `tests/liveness/user_timeout.rs::answers_with_a_window_of_zero_do_not_stop_its_clock`
 //!
 //! # Closed by the application
 //!
@@ -180,28 +203,32 @@
 //! `src/liveness/orphan.rs::a_fin_into_a_black_hole_is_resent_eight_times_by_default`,
 //! `src/liveness/orphan.rs::not_even_an_answering_peer_holds_an_orphan_for_ever`,
 //! `src/liveness/fin_wait2.rs::up_to_a_minute_a_small_block_waits_and_longer_is_shorter`,
-//! `src/liveness/time_wait.rs::it_lasts_a_minute_from_the_last_segment`
+//! `src/liveness/time_wait.rs::it_lasts_a_minute_from_the_last_segment`,
+//! `tests/liveness/closing.rs::a_fin_into_a_black_hole_is_resent_eight_times_in_102_s`,
+//! `tests/closing.rs::an_orphan_waits_a_minute_in_fin_wait_2`,
+//! `tests/time_wait.rs::time_wait_is_a_minute_whatever_tcp_fin_timeout_says`
 //!
 //! # The timelines above, run
 //!
 #![cfg_attr(feature = "alloc", doc = "```")]
 #![cfg_attr(not(feature = "alloc"), doc = "```ignore")]
+//! # use longhaul::config::Sysctl;
 //! # use longhaul::liveness::Cause;
 //! # use longhaul::options::{Options, TcpKeepalive};
 //! # use longhaul::stack::{Config, ConnId, Stack};
 //! # use longhaul::tcp::Event;
 //! # use longhaul::time::{Duration, Instant};
 //! # type Outcome = (usize, u64, Option<Cause>);
-//! # fn stacks() -> (Stack, Stack) {
+//! # fn stacks(sysctl: &Sysctl) -> (Stack, Stack) {
 //! #     let stack = |last| {
 //! #         let config = Config::new([last; 16]).with_ipv4([10, 0, 0, last].into());
-//! #         Stack::new(Instant::from_secs(1), config)
+//! #         Stack::new(Instant::from_secs(1), config.with_sysctl(sysctl.clone()))
 //! #     };
 //! #     (stack(2), stack(1))
 //! # }
 //! # /// Connects, lets `act` use the connection, and cuts the wire before anything of that leaves.
-//! # fn cut(options: Options, act: impl FnOnce(&mut Stack, ConnId, Instant)) -> Outcome {
-//! #     let (mut client, mut server) = stacks();
+//! # fn cut(sysctl: &Sysctl, options: Options, act: impl FnOnce(&mut Stack, ConnId, Instant)) -> Outcome {
+//! #     let (mut client, mut server) = stacks(sysctl);
 //! #     let (now, address) = (Instant::from_secs(1), "10.0.0.1:80".parse().unwrap());
 //! #     server.listen(address, 1, Options::new()).unwrap();
 //! #     let id = client.connect(now, None, address, options).unwrap();
@@ -218,7 +245,7 @@
 //! #     dark(client, now)
 //! # }
 //! # fn connect(options: Options) -> Outcome {
-//! #     let (mut client, now) = (stacks().0, Instant::from_secs(1));
+//! #     let (mut client, now) = (stacks(&Sysctl::LINUX).0, Instant::from_secs(1));
 //! #     client.connect(now, None, "10.0.0.1:80".parse().unwrap(), options).unwrap();
 //! #     dark(client, now)
 //! # }
@@ -257,15 +284,22 @@
 //! let ten_five_two = TcpKeepalive::new().with_time(secs(10)).with_interval(secs(5)).with_retries(2);
 //! let both = hasty(22).with_keepalive(true).with_tcp_keepalive(&ten_five_two)?;
 //!
+//! // Without SACK no tail loss probe goes before the first timeout.
+//! let no_sack = &Sysctl { tcp_sack: 0, ..Sysctl::LINUX };
+//!
 //! // Packets sent after the wire is cut, milliseconds until the end, and what the application is told. Only keepalive
 //! // adds a RST.
 //! assert_eq!(connect(plain), (11, 131_000, Some(Cause::Handshake)));
 //! assert_eq!(connect(hasty(10)), (7, 10_000, Some(Cause::UserTimeout)));
-//! assert_eq!(cut(plain, write), (16, 925_623, Some(Cause::Retransmission)));
-//! assert_eq!(cut(hasty(3), write), (5, 3_201, Some(Cause::UserTimeout)));
-//! assert_eq!(cut(probed, idle), (9 + 1, 7_875_000, Some(Cause::Keepalive)));
-//! assert_eq!(cut(both, idle), (3 + 1, 25_000, Some(Cause::UserTimeout)));
-//! assert_eq!(cut(plain, finish), (16, 925_623, Some(Cause::Retransmission)));
-//! assert_eq!(cut(plain, close), (9, 102_711, None));
+//! assert_eq!(cut(no_sack, plain, write), (16, 925_623, Some(Cause::Retransmission)));
+//! assert_eq!(cut(no_sack, hasty(3), write), (5, 3_201, Some(Cause::UserTimeout)));
+//! assert_eq!(cut(no_sack, probed, idle), (9 + 1, 7_875_000, Some(Cause::Keepalive)));
+//! assert_eq!(cut(no_sack, both, idle), (3 + 1, 25_000, Some(Cause::UserTimeout)));
+//! assert_eq!(cut(no_sack, plain, finish), (16, 925_623, Some(Cause::Retransmission)));
+//! assert_eq!(cut(no_sack, plain, close), (9, 102_711, None));
+//!
+//! // With SACK, as by default, a lone segment's probe takes 201 ms here, and all that follows comes so much later.
+//! assert_eq!(cut(&Sysctl::LINUX, plain, write), (17, 925_824, Some(Cause::Retransmission)));
+//! assert_eq!(cut(&Sysctl::LINUX, hasty(3), write), (6, 3_402, Some(Cause::UserTimeout)));
 //! # Ok::<(), longhaul::options::OutOfRange>(())
 //! ```

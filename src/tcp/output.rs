@@ -324,8 +324,11 @@ impl Conn {
             }
         }
         let offset = sent.seq.distance(self.snd_una);
-        let len = sent.len - u32::from(sent.marks.has(Marks::FIN));
-        let header = self.data_header(env, buffers, sent.seq, sent.marks, len);
+        let bytes = sent.len - u32::from(sent.marks.has(Marks::FIN));
+        // A full table of records left the segment uncut: its beginning goes, and what is acknowledged is trimmed.
+        let len = bytes.min(self.resend_limit(buffers));
+        let marks = if len < bytes { sent.marks.without(Marks::FIN).without(Marks::PSH) } else { sent.marks };
+        let header = self.data_header(env, buffers, sent.seq, marks, len);
         Some(Emit { header, offset: offset as usize, len: len as usize, retransmission: true })
     }
 
@@ -340,9 +343,13 @@ impl Conn {
         }
     }
 
+    fn resend_limit(&self, buffers: &impl Buffers) -> u32 {
+        self.segment_limit(buffers).min(u32::from(self.mss)).max(1)
+    }
+
     /// Splits a record that is longer than a segment may be now (Linux `tcp_fragment`).
     fn cut_to_limit(&mut self, buffers: &mut impl Buffers, index: usize) {
-        let limit = self.segment_limit(buffers).min(u32::from(self.mss)).max(1);
+        let limit = self.resend_limit(buffers);
         let Some(mut head) = buffers.sent(index) else { return };
         let bytes = head.len - u32::from(head.marks.has(Marks::FIN));
         if bytes <= limit || !buffers.has_sent_room(1) {

@@ -129,6 +129,25 @@ fn attack_a32_a_ping_draws_an_answer_of_its_own_length_and_no_more() {
 }
 
 #[test]
+fn attack_a32_answers_that_a_busy_device_cannot_take_are_dropped_beyond_256() {
+    const ANSWERS_MAX: usize = 256;
+    let mut body = vec![8, 0, 0, 0, 0, 1, 0, 1];
+    body.resize(1400, 7);
+    let ping = envelope(peer_v4(1).ip(), local_v4().ip(), PROTOCOL_ICMP_V4, &body);
+    let stray = Forge::new(peer_v4(5000), local_v4()).flags(ACK).bytes();
+    for packet in [ping, stray] {
+        let mut host = Host::listening();
+        for _ in 0..10_000 {
+            host.stack.handle_packet(host.now, &packet).unwrap();
+        }
+        let mut buffer = vec![0; 1500];
+        let answers = core::iter::from_fn(|| host.stack.poll_transmit(host.now, &mut buffer)).count();
+        assert_eq!(answers, ANSWERS_MAX);
+        assert_eq!(host.stack.stats().replies_dropped, (10_000 - ANSWERS_MAX) as u64);
+    }
+}
+
+#[test]
 fn attack_a32_an_icmp_error_is_never_answered() {
     let mut host = Host::listening();
     let quote = Forge::new(local_v4(), peer_v4(5000)).flags(ACK).bytes();
