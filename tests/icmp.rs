@@ -270,6 +270,20 @@ fn a_narrower_path_cuts_what_is_in_flight_and_resends_it_at_once() {
 }
 
 #[test]
+fn what_fits_the_narrower_path_is_not_resent() {
+    let mut t = open(|_| ());
+    t.write(100);
+    t.expect("P. 1:101(100) ack 1");
+    t.write(1460);
+    t.expect("P. 101:1561(1460) ack 1");
+    t.advance(ms(10));
+    t.inject_icmp(FragmentationNeeded { mtu: 1000 }, 101);
+    t.expect(". 101:1061(960) ack 1");
+    t.expect("P. 1061:1561(500) ack 1");
+    t.expect_nothing();
+}
+
+#[test]
 fn timestamps_are_deducted_from_a_narrower_path_too() {
     let mut t = Peer::new();
     t.open_with(Options::new(), "mss 1460,sackOK,TS val 100 ecr 0,nop,wscale 7");

@@ -90,7 +90,7 @@
 //! |---|---|---|---|
 //! | `REPLIES_MAX` | `src/stack/output.rs` | 256 | immediate answers are dropped, and counted |
 //! | `BATCH_MAX` | `src/stack/timeout.rs` | 1024 | the driver sends and receives before more timers fire |
-//! | `LISTENERS_MAX` | `src/stack/listen.rs` | 65535 | `listen` refuses |
+//! | `LISTENERS_MAX` | `src/stack/listen.rs` | 2 * 65535 | `listen` refuses |
 //! | `COUNTERS` | `src/stack/ports.rs` | 4096 | never: 8 KiB, of classes of destinations |
 //! | `SENT_MAX` | `src/buf/chain.rs` | 16384 | no further segment leaves until one is acknowledged |
 //! | `HELD_RANGES_MAX` | `src/buf/chain.rs` | 128 | data beyond a further gap is not kept; the peer repeats it |
@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn every_option_stands_here() {
-        let options = source("src/options.rs");
+        let options = source("src/options/mod.rs");
         let methods = options.split("impl Options {").nth(1).unwrap().split("fn with_").skip(1);
         let names: Vec<_> = methods.map(|rest| rest.split('(').next().unwrap()).collect();
         assert!(names.len() > 12, "{names:?}");

@@ -73,6 +73,23 @@ impl Config {
         self
     }
 
+    /// The same with every field within its bounds, since fields can be set directly.
+    pub(super) fn bounded(mut self) -> Self {
+        self.mtu = self.mtu.max(MTU_MIN);
+        let [first, last] = self.sysctl.ip_local_port_range;
+        let first = first.max(1);
+        self.sysctl.ip_local_port_range = [first, last.max(first)];
+        self
+    }
+
+    /// Our address of the same family.
+    pub(super) fn address_like(&self, address: IpAddr) -> Option<IpAddr> {
+        match address {
+            IpAddr::V4(_) => self.ipv4.map(IpAddr::V4),
+            IpAddr::V6(_) => self.ipv6.map(IpAddr::V6),
+        }
+    }
+
     /// Whether an address is ours.
     pub(super) fn is_ours(&self, address: IpAddr) -> bool {
         match address {

@@ -1,28 +1,26 @@
 //! Who waits for connections, and which of them are complete (RFC 9293 3.10.1, Linux `inet_csk_listen_start`,
 //! `inet_csk_accept`).
 
+use super::slab::{Key, Slab};
 use super::{ConnId, Half, Owner, Stack};
 use crate::options::Options;
 use crate::seq::SeqNum;
 use crate::tcp::{HalfOpen, Setup};
 use crate::time::Instant;
 use crate::wire::{Flow, FlowKey, Segment};
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
 use core::fmt;
-use core::net::{IpAddr, SocketAddr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// One listener of a [`Stack`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ListenerId {
-    index: u16,
-    generation: u32,
-}
+pub struct ListenerId(Key);
 
 /// A listening address, its accept queue, and the options its connections inherit.
 #[derive(Debug)]
 pub(super) struct Listener {
     local: SocketAddr,
-    generation: u32,
     backlog: u16,
     half_open: u32,
     options: Options,
@@ -53,8 +51,47 @@ impl fmt::Display for ListenError {
 
 impl core::error::Error for ListenError {}
 
-/// Listeners at most: every port of one address.
-const LISTENERS_MAX: usize = 65_535;
+/// Listeners at most: every port of two addresses.
+const LISTENERS_MAX: u32 = 2 * 65_535;
+
+/// The listeners of a stack, and where each listens.
+#[derive(Debug)]
+pub(super) struct Listeners {
+    slots: Slab<Listener>,
+    places: BTreeMap<SocketAddr, Key>,
+}
+
+impl Listeners {
+    pub(super) const fn new() -> Self {
+        Self { slots: Slab::new(LISTENERS_MAX), places: BTreeMap::new() }
+    }
+
+    fn insert(&mut self, listener: Listener) -> Option<ListenerId> {
+        let local = listener.local;
+        let key = self.slots.insert(listener)?;
+        self.places.insert(local, key);
+        Some(ListenerId(key))
+    }
+
+    fn remove(&mut self, id: ListenerId) -> Option<Listener> {
+        self.slots.get(id.0)?;
+        let listener = self.slots.remove_at(id.0.index)?;
+        self.places.remove(&listener.local);
+        Some(listener)
+    }
+
+    /// Who listens at `local`: the exact address before the unspecified one.
+    fn at(&self, local: SocketAddr) -> Option<ListenerId> {
+        let key = self.places.get(&local).or_else(|| self.places.get(&unspecified(local)));
+        key.copied().map(ListenerId)
+    }
+}
+
+/// The same port of any address of the family.
+fn unspecified(local: SocketAddr) -> SocketAddr {
+    let any: IpAddr = if local.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    SocketAddr::new(any, local.port())
+}
 
 impl Stack {
     /// Waits for connections to `local`, whose address may be unspecified for any of ours (of its family). `backlog`
@@ -68,24 +105,16 @@ impl Stack {
         if !ours || local.port() == 0 {
             return Err(ListenError::NotAvailable);
         }
-        if self.listeners.iter().flatten().any(|other| other.overlaps(local)) {
+        // We have one address a family: with it, or with any, the whole port of the family is taken.
+        let exact = self.config.address_like(local.ip()).map(|address| SocketAddr::new(address, local.port()));
+        if self.listeners.at(exact.unwrap_or(local)).is_some() {
             return Err(ListenError::InUse);
         }
-        let vacant = self.listeners.iter().position(Option::is_none).unwrap_or(self.listeners.len());
-        if vacant >= LISTENERS_MAX {
-            return Err(ListenError::TooMany);
-        }
+        // Equal addresses must be equal keys: flow label and scope say nothing here.
+        let local = SocketAddr::new(local.ip(), local.port());
         let backlog = backlog.min(self.config.sysctl.somaxconn);
-        // Blocks of an earlier listener in this place carry its own generation.
-        self.listener_generation = self.listener_generation.wrapping_add(1);
-        let generation = self.listener_generation;
-        let listener = Listener { local, generation, backlog, half_open: 0, options, queue: VecDeque::new() };
-        if vacant == self.listeners.len() {
-            self.listeners.push(Some(listener));
-        } else {
-            self.listeners[vacant] = Some(listener);
-        }
-        Ok(ListenerId { index: vacant as u16, generation })
+        let listener = Listener { local, backlog, half_open: 0, options, queue: VecDeque::new() };
+        self.listeners.insert(listener).ok_or(ListenError::TooMany)
     }
 
     /// The oldest complete connection that nobody accepted yet; it may have ended since.
@@ -95,15 +124,13 @@ impl Stack {
 
     /// Stops listening. Connections not yet accepted are reset, half-open ones forgotten.
     pub fn close_listener(&mut self, now: Instant, listener: ListenerId) {
-        let Some(slot) = self.listener_mut(listener) else { return };
-        let queue = core::mem::take(&mut slot.queue);
-        self.listeners[usize::from(listener.index)] = None;
-        for id in queue {
+        let Some(closed) = self.listeners.remove(listener) else { return };
+        for id in closed.queue {
             if let Some(conn) = self.conn(id) {
                 conn.abort(now);
             }
         }
-        let half_open: alloc::vec::Vec<u32> =
+        let half_open: Vec<u32> =
             self.half_open.iter().filter(|(_, half)| half.listener == listener).map(|(key, _)| key.index).collect();
         for index in half_open {
             self.remove_half_open(index);
@@ -127,21 +154,16 @@ impl Stack {
     }
 
     fn listener(&self, id: ListenerId) -> Option<&Listener> {
-        self.listeners.get(usize::from(id.index))?.as_ref().filter(|slot| slot.generation == id.generation)
+        self.listeners.slots.get(id.0)
     }
 
     fn listener_mut(&mut self, id: ListenerId) -> Option<&mut Listener> {
-        self.listeners.get_mut(usize::from(id.index))?.as_mut().filter(|slot| slot.generation == id.generation)
+        self.listeners.slots.get_mut(id.0)
     }
 
-    /// Who listens at `local`: the exact address before the unspecified one.
+    /// Who listens at `local`.
     pub(super) fn listener_for(&self, local: SocketAddr) -> Option<ListenerId> {
-        let listening =
-            self.listeners.iter().zip(0..).filter_map(|(slot, index)| slot.as_ref().map(|slot| (slot, index)));
-        listening
-            .filter(|(slot, _)| slot.covers(local))
-            .max_by_key(|(slot, _)| !slot.local.ip().is_unspecified())
-            .map(|(slot, index)| ListenerId { index, generation: slot.generation })
+        self.listeners.at(local)
     }
 
     /// Linux's queue is full when it is *longer* than the backlog: `listen(1)` holds two.
@@ -196,21 +218,4 @@ impl Stack {
         }
         self.reply(flow, syn_ack);
     }
-}
-
-impl Listener {
-    fn covers(&self, local: SocketAddr) -> bool {
-        let any = self.local.ip().is_unspecified() && same_family(self.local.ip(), local.ip());
-        self.local.port() == local.port() && (any || self.local.ip() == local.ip())
-    }
-
-    fn overlaps(&self, local: SocketAddr) -> bool {
-        let any = self.local.ip().is_unspecified() || local.ip().is_unspecified();
-        let address = self.local.ip() == local.ip() || (any && same_family(self.local.ip(), local.ip()));
-        self.local.port() == local.port() && address
-    }
-}
-
-fn same_family(one: IpAddr, other: IpAddr) -> bool {
-    one.is_ipv4() == other.is_ipv4()
 }

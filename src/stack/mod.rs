@@ -63,7 +63,7 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use demux::Demux;
 use isn::Isn;
-use listen::Listener;
+use listen::Listeners;
 use output::Reply;
 use ports::Ports;
 use ready::Ready;
@@ -101,8 +101,7 @@ pub struct Stack {
     events: VecDeque<ConnId>,
     /// Whose writes found the memory budget spent; each at most once.
     starved: Vec<ConnId>,
-    listeners: Vec<Option<Listener>>,
-    listener_generation: u32,
+    listeners: Listeners,
     isn: Isn,
     ports: Ports,
     orphans: u32,
@@ -165,6 +164,7 @@ impl Owner {
 impl Stack {
     /// An empty stack whose clock stands at `now`.
     pub fn new(now: Instant, config: Config) -> Self {
+        let config = config.bounded();
         let [first, last] = config.sysctl.ip_local_port_range;
         Self {
             now,
@@ -179,8 +179,7 @@ impl Stack {
             replies: VecDeque::new(),
             events: VecDeque::new(),
             starved: Vec::new(),
-            listeners: Vec::new(),
-            listener_generation: 0,
+            listeners: Listeners::new(),
             isn: Isn::new(config.secret),
             ports: Ports::new(config.secret).with_range(first..=last),
             orphans: 0,

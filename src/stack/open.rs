@@ -17,7 +17,7 @@ pub enum ConnectError {
     AddressFamily,
     /// The remote address is unspecified, broadcast or multicast, its port is 0, or it is our own end [MUST-46].
     BadRemote,
-    /// There is such a connection already (EADDRINUSE).
+    /// There is such a connection already, or its TIME-WAIT, which may not be taken over (EADDRNOTAVAIL).
     InUse,
     /// Every ephemeral port is taken for this remote (EADDRNOTAVAIL).
     PortsExhausted,
@@ -79,10 +79,7 @@ impl Stack {
     }
 
     fn local_address(&self, local: Option<SocketAddr>, remote: SocketAddr) -> Result<IpAddr, ConnectError> {
-        let ours = match remote.ip() {
-            IpAddr::V4(_) => self.config.ipv4.map(IpAddr::V4),
-            IpAddr::V6(_) => self.config.ipv6.map(IpAddr::V6),
-        };
+        let ours = self.config.address_like(remote.ip());
         let wanted = local.map(|local| local.ip()).filter(|address| !address.is_unspecified());
         match (wanted, ours) {
             (Some(wanted), Some(ours)) if wanted != ours => Err(ConnectError::AddressFamily),

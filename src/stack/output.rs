@@ -62,7 +62,9 @@ impl Stack {
     }
 
     pub(super) fn reply_to_echo(&mut self, echo: &Echo<'_>) {
-        if self.replies.len() < REPLIES_MAX {
+        // What could not leave in one packet is not worth keeping.
+        let fits = echo.data.len() < usize::from(self.config.mtu);
+        if fits && self.replies.len() < REPLIES_MAX {
             self.replies.push_back(Reply::Echo {
                 source: echo.source,
                 destination: echo.destination,

@@ -26,7 +26,7 @@ impl Stack {
         // The whole receive buffer, though half of it is offered: windows are rounded up to what their scale can say,
         // and a peer that uses that up finds room.
         let window = entry.conn.options().window_bytes(&self.config.sysctl) as usize;
-        queues.set_receive_capacity(2 * window);
+        queues.set_receive_capacity(window.saturating_mul(2));
         queues.set_frame(frame);
         let result = act(&mut entry.conn, &self.config.sysctl, queues);
         queues.set_frame(None);

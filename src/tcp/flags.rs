@@ -7,7 +7,7 @@ macro_rules! flag_set {
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub(super) struct $name($bits);
 
-        #[allow(dead_code)]
+        #[allow(dead_code)] // not every set uses every verb
         impl $name {
             pub(super) const NONE: Self = Self(0);
             $($(#[$flag_doc])* pub(super) const $flag: Self = Self($value);)+

@@ -91,13 +91,15 @@ impl Conn {
         }
         self.mtu = mtu;
         self.update_mss(env.sysctl);
-        let mut lost = false;
+        let (mut lost, mut head) = (false, false);
         for index in 0..buffers.sent_len() {
             let Some(mut sent) = buffers.sent(index) else { break };
-            if sent.len > u32::from(self.mss) && !sent.marks.has(Marks::SACKED) {
+            let bytes = sent.len - u32::from(sent.marks.has(Marks::FIN));
+            if bytes > u32::from(self.mss) && !sent.marks.has(Marks::SACKED) {
                 sent.marks = sent.marks.with(Marks::LOST).without(Marks::RETRANSMITTED);
                 buffers.set_sent(index, sent);
                 lost = true;
+                head |= index == 0;
             }
         }
         if lost && self.recovery.phase == Phase::Open {
@@ -107,7 +109,7 @@ impl Conn {
             self.recovery.phase = Phase::Recovery;
             self.recovery.recover = self.snd_nxt;
         }
-        self.wants.set(Wants::HEAD, lost || self.wants.has(Wants::HEAD));
+        self.wants.set(Wants::HEAD, head || self.wants.has(Wants::HEAD));
     }
 }
 

@@ -1,0 +1,123 @@
+//! What holds for a connection: its override, or else the sysctl, read at each use.
+
+use super::{CORK, KEEPALIVE, LINGER, NODELAY, Options, THIN_LINEAR};
+use crate::config::Sysctl;
+use crate::time::Duration;
+
+impl Options {
+    /// Whether `SO_KEEPALIVE` is on.
+    pub const fn keepalive(&self) -> bool {
+        self.switches & KEEPALIVE != 0
+    }
+
+    /// Silence before the first keepalive probe.
+    pub fn keepalive_time(&self, sysctl: &Sysctl) -> Duration {
+        at_least_a_second(or(u32::from(self.keepidle_s), sysctl.tcp_keepalive_time))
+    }
+
+    /// Time between keepalive probes.
+    pub fn keepalive_interval(&self, sysctl: &Sysctl) -> Duration {
+        at_least_a_second(or(u32::from(self.keepintvl_s), sysctl.tcp_keepalive_intvl))
+    }
+
+    /// Unanswered keepalive probes before death.
+    pub const fn keepalive_retries(&self, sysctl: &Sysctl) -> u8 {
+        if self.keepcnt == 0 { sysctl.tcp_keepalive_probes } else { self.keepcnt }
+    }
+
+    /// The user timeout, if any.
+    pub const fn tcp_user_timeout(&self) -> Option<Duration> {
+        match self.user_timeout_ms {
+            0 => None,
+            millis => Some(Duration::from_millis(millis as u64)),
+        }
+    }
+
+    /// Whether Nagle's algorithm is off.
+    pub const fn tcp_nodelay(&self) -> bool {
+        self.switches & NODELAY != 0
+    }
+
+    /// Whether only full segments may leave.
+    pub const fn tcp_cork(&self) -> bool {
+        self.switches & CORK != 0
+    }
+
+    /// Whether a thin stream's first timeouts are linear.
+    pub const fn tcp_thin_linear_timeouts(&self, sysctl: &Sysctl) -> bool {
+        self.switches & THIN_LINEAR != 0 || sysctl.tcp_thin_linear_timeouts != 0
+    }
+
+    /// `SO_LINGER`.
+    pub const fn linger(&self) -> Option<Duration> {
+        if self.switches & LINGER == 0 { None } else { Some(Duration::from_secs(self.linger_s as u64)) }
+    }
+
+    /// How long an orphan stays in FIN-WAIT-2; `None` if it skips the state.
+    pub const fn fin_timeout(&self, sysctl: &Sysctl) -> Option<Duration> {
+        match self.linger2_s {
+            0 => Some(Duration::from_secs(sysctl.tcp_fin_timeout as u64)),
+            secs if secs < 0 => None,
+            secs => Some(Duration::from_secs(secs.unsigned_abs() as u64)),
+        }
+    }
+
+    /// SYN retransmissions with doubling timeout.
+    pub const fn syn_retries(&self, sysctl: &Sysctl) -> u8 {
+        if self.syncnt == 0 { sysctl.tcp_syn_retries } else { self.syncnt }
+    }
+
+    /// SYN-ACK retransmissions, of a listener.
+    pub const fn synack_retries(&self, sysctl: &Sysctl) -> u8 {
+        if self.syncnt == 0 { sysctl.tcp_synack_retries } else { self.syncnt }
+    }
+
+    /// The bound on the MSS, if any.
+    pub const fn tcp_maxseg(&self) -> Option<u16> {
+        if self.max_segment == 0 { None } else { Some(self.max_segment) }
+    }
+
+    /// The largest RTO.
+    pub fn rto_max(&self, sysctl: &Sysctl) -> Duration {
+        Duration::from_millis(u64::from(or(self.rto_max_ms, sysctl.tcp_rto_max_ms).max(RTO_MAX_LEAST_MS)))
+    }
+
+    /// The smallest variance term of the RTO, in microseconds.
+    pub fn rto_min_us(&self, sysctl: &Sysctl) -> u32 {
+        or(self.rto_min_us, sysctl.tcp_rto_min_us)
+    }
+
+    /// SYN-ACK periods of `TCP_DEFER_ACCEPT`; 0 is off.
+    pub const fn defer_accept_periods(&self) -> u8 {
+        self.defer_accept
+    }
+
+    /// Bytes that may be queued for sending.
+    pub fn send_buffer_size(&self, sysctl: &Sysctl) -> u32 {
+        or(self.send_buffer_bytes, sysctl.tcp_wmem[1].max(SEND_BUFFER_MIN_BYTES))
+    }
+
+    /// Bytes of window that may be offered: half the receive buffer, the other half being Linux's overhead.
+    pub fn window_bytes(&self, sysctl: &Sysctl) -> u32 {
+        (or(self.receive_buffer_bytes, sysctl.tcp_rmem[1]) / 2).max(WINDOW_MIN_BYTES)
+    }
+}
+
+/// Linux starts a send buffer at `tcp_wmem[1]`, 16 KiB, and grows it with the congestion window. Growth is not modelled
+/// yet; a fixed 256 KiB stays within the second-level cache and fills the largest window offered by default four times.
+const SEND_BUFFER_MIN_BYTES: u32 = 256 * 1024;
+/// A window never starts smaller than two of the smallest segments anybody may announce (RFC 9293 3.7.1: 536).
+const WINDOW_MIN_BYTES: u32 = 2 * 536;
+
+/// No largest RTO is below this, whatever a field of the sysctls says (Linux refuses less): nothing may spin.
+const RTO_MAX_LEAST_MS: u32 = 1000;
+
+/// Seconds, and one at least for the same reason.
+fn at_least_a_second(secs: u32) -> Duration {
+    Duration::from_secs(u64::from(secs.max(1)))
+}
+
+/// `value`, or `inherited` if it is zero.
+fn or(value: u32, inherited: u32) -> u32 {
+    if value == 0 { inherited } else { value }
+}
