@@ -197,8 +197,11 @@ fn crossing_syns_answered_by_crossing_syn_acks_make_one_connection_too() {
     t.inject("S 0:0(0) win 64000 <mss 1460,sackOK,TS val 9 ecr 0,nop,wscale 7>");
     t.expect("S. 0:0(0) ack 1 <mss 1460,sackOK,TS val 0 ecr 9,nop,wscale 10>");
     t.inject("S. 0:0(0) ack 1 win 64000 <mss 1460,sackOK,TS val 9 ecr 0,nop,wscale 7>");
+    assert_eq!(t.state(), State::Established, "a peer that is established, too, says no more");
     t.expect(". 1:1(0) ack 1 <nop,nop,TS val 0 ecr 9>");
-    t.inject(". 1:1(0) ack 1 win 500 <nop,nop,TS val 10 ecr 0>");
+    t.write(1000);
+    t.expect("P. 1:1001(1000) ack 1 <nop,nop,TS val 0 ecr 9>");
+    t.inject(". 1:1(0) ack 1001 win 500 <nop,nop,TS val 10 ecr 0>");
     assert_eq!(t.state(), State::Established);
 }
 

@@ -12,7 +12,7 @@ use crate::config::Sysctl;
 use crate::liveness::rto;
 use crate::seq::SeqNum;
 use crate::time::{Duration, Instant};
-use crate::wire::{Header, Segment};
+use crate::wire::{Flags, Header, Segment};
 
 /// What one ACK changed in the flight.
 #[derive(Clone, Copy, Debug, Default)]
@@ -35,6 +35,8 @@ impl Conn {
     pub(super) fn process_ack(&mut self, env: &Env<'_>, segment: &Segment<'_>, buffers: &mut impl Buffers) {
         let header = &segment.header;
         self.heard_at = env.now;
+        // Deviates: Linux's fast path takes in-order data with an unchanged ACK past this, so that only the idle clock
+        // hears of it. Whether a segment takes that path depends on the kernel's caches; here every ACK counts.
         self.probes = 0;
         self.soft_error = None;
         let window_moved = self.update_window(header);
@@ -64,7 +66,9 @@ impl Conn {
     /// RFC 9293 3.10.7.4: a segment may move the window only if it is newer than the last that did; Linux also accepts
     /// a larger window, or zero, at the same sequence number (`tcp_may_update_window`).
     fn update_window(&mut self, header: &Header) -> bool {
-        let window = u32::from(header.window) << self.snd_wscale;
+        // The window of a SYN is never scaled (RFC 7323 2.2).
+        let scale = if header.flags.contains(Flags::SYN) { 0 } else { self.snd_wscale };
+        let window = u32::from(header.window) << scale;
         let newer = header.ack.after(self.snd_una)
             || header.seq.after(self.snd_wl1)
             || (header.seq == self.snd_wl1 && (window > self.snd_wnd || window == 0));

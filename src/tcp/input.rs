@@ -147,7 +147,21 @@ impl Conn {
 
     /// Fourth, the SYN bit: whoever sends it does not know this connection; asking back settles it (RFC 5961 4.2).
     fn fourth_check_syn(&mut self, env: &Env<'_>, segment: &Segment<'_>, buffers: &mut impl Buffers) -> Step {
-        if segment.header.flags.contains(Flags::SYN) { self.challenge(env, buffers) } else { Step::Continue }
+        if !segment.header.flags.contains(Flags::SYN) || self.is_crossed_syn_ack(segment) {
+            return Step::Continue;
+        }
+        self.challenge(env, buffers)
+    }
+
+    /// The one SYN that is welcome: two active opens crossed, and the peer answers our SYN as we answered its own
+    /// (RFC 9293 3.5, figure 7; Linux since 6.12). It may be all that ever tells us that our SYN arrived.
+    fn is_crossed_syn_ack(&self, segment: &Segment<'_>) -> bool {
+        let header = &segment.header;
+        self.state == State::SynReceived
+            && header.flags.contains(Flags::ACK)
+            && header.seq + 1 == self.rcv_nxt
+            && segment.end() == self.rcv_nxt
+            && header.ack == self.snd_nxt
     }
 
     /// Fifth, the ACK field.
@@ -167,6 +181,8 @@ impl Conn {
         self.remember_timestamp(env, header);
         if self.state == State::SynReceived {
             self.complete_crossed(env, header);
+            // A SYN-ACK is answered, so that the peer, too, knows that we know.
+            self.wants.set(Wants::ACK, header.flags.contains(Flags::SYN) || self.wants.has(Wants::ACK));
         }
         if header.ack.at_or_after(self.snd_una) {
             self.process_ack(env, segment, buffers);

@@ -178,8 +178,13 @@ pub(crate) const RULES: &[Rule] = &[
     ),
     rule(
         "ev_43: SYN, whatever its number: challenge",
-        |cell| is_checked(cell) && cell.has(SYN) && cell.lacks(RST),
+        |cell| is_checked(cell) && cell.has(SYN) && cell.lacks(RST) && !is_crossed_syn_ack(cell),
         |cell, scene, got| our_ack(scene, got) && unchanged(cell, got),
+    ),
+    rule(
+        "ev_48: SYN-RECEIVED, the peer's SYN-ACK crosses ours: established, and acknowledged",
+        is_crossed_syn_ack,
+        |_, scene, got| our_ack(scene, got) && got.after == Place::Conn(State::Established),
     ),
     rule(
         "ev_46: acceptable without ACK: dropped",
@@ -387,4 +392,10 @@ fn next(cell: &Cell, state: State) -> Place {
         State::LastAck if acked => Place::Nobody,
         state => Place::Conn(state),
     }
+}
+
+/// The peer's answer to our SYN, which it sent before it saw our answer to its own (RFC 9293 3.5, figure 7).
+fn is_crossed_syn_ack(cell: &Cell) -> bool {
+    let answers = cell.seq == Seq::Before && cell.ack == Ack::Nxt && cell.payload_len == 0;
+    is_in(cell, State::SynReceived) && answers && cell.has(SYN | ACK) && cell.lacks(RST | FIN)
 }
