@@ -7,6 +7,7 @@ use super::flags::{ConnFlags, EventSet, Wants};
 use super::half_open::HalfOpen;
 use super::recovery::Recovery;
 use super::state::State;
+use super::throttle::Throttle;
 use super::timers::WriteTimer;
 use super::{Env, output};
 use crate::config::Sysctl;
@@ -110,8 +111,7 @@ pub struct Conn {
     /// Unanswered probes of either kind.
     pub(super) probes: u8,
     pub(super) delayed_ack: DelayedAck,
-    /// Millisecond reading of the last answer to an invalid segment.
-    pub(super) invalid_ms: Option<NonZeroU32>,
+    pub(super) throttle: Throttle,
     /// Millisecond reading of the last data sent.
     pub(super) last_sent_ms: u32,
 
@@ -211,7 +211,7 @@ impl Conn {
             write_timer: WriteTimer::IDLE,
             probes: 0,
             delayed_ack: DelayedAck::new(default_mss, now),
-            invalid_ms: None,
+            throttle: Throttle::OPEN,
             last_sent_ms: now.as_millis() as u32,
             congestion: Congestion::new(),
             recovery: Recovery::new(setup.iss),

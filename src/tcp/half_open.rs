@@ -5,6 +5,7 @@
 
 use super::conn::{MSS_DEFAULT_V4, MSS_DEFAULT_V6, Setup};
 use super::receive::{WINDOW_SCALE_MAX, initial_window, window_scale};
+use super::throttle::Throttle;
 use crate::config::Sysctl;
 use crate::liveness::handshake::{self, SynAckParams};
 use crate::liveness::{Facts, Verdict};
@@ -12,7 +13,6 @@ use crate::options::Options;
 use crate::seq::SeqNum;
 use crate::time::{Duration, Instant};
 use crate::wire::{Flags, FlowKey, Header, IcmpKind, Segment, TcpOptions, Timestamps};
-use core::num::NonZeroU32;
 
 /// A passive open before its final ACK.
 #[derive(Clone, Copy, Debug)]
@@ -26,7 +26,7 @@ pub struct HalfOpen {
     due: Instant,
     /// When the first SYN-ACK left: the round-trip sample.
     sent_at: Instant,
-    invalid_ms: Option<NonZeroU32>,
+    throttle: Throttle,
     mtu: u16,
     mss: u16,
     peer_mss: u16,
@@ -85,7 +85,7 @@ impl HalfOpen {
             offered_window: initial_window(setup.options.window_bytes(sysctl), carried),
             due: now + handshake::syn_ack_timeout(0),
             sent_at: now,
-            invalid_ms: None,
+            throttle: Throttle::OPEN,
             mtu: setup.mtu,
             mss,
             peer_mss: options.mss.filter(|&mss| mss != 0).unwrap_or(default_mss),
@@ -214,7 +214,7 @@ impl HalfOpen {
 
     /// The same SYN again: the same answer again, at most one per `tcp_invalid_ratelimit`, and the timer restarts.
     fn repeat(&mut self, now: Instant, sysctl: &Sysctl) -> HalfOpenVerdict {
-        if self.is_limited(now, sysctl) {
+        if self.throttle.withholds(now, sysctl) {
             return HalfOpenVerdict::Nothing;
         }
         self.due = now + handshake::syn_ack_timeout(self.retransmits);
@@ -228,7 +228,7 @@ impl HalfOpen {
 
     /// A plain ACK with our numbers, limited like every answer to an invalid segment.
     fn answer(&mut self, now: Instant, sysctl: &Sysctl) -> HalfOpenVerdict {
-        if self.is_limited(now, sysctl) {
+        if self.throttle.withholds(now, sysctl) {
             return HalfOpenVerdict::Nothing;
         }
         let syn_ack = self.syn_ack(now);
@@ -236,16 +236,6 @@ impl HalfOpen {
         header.window = (self.offered_window >> self.rcv_wscale).min(u32::from(u16::MAX)) as u16;
         header.options.timestamps = syn_ack.options.timestamps;
         HalfOpenVerdict::Reply(header)
-    }
-
-    fn is_limited(&mut self, now: Instant, sysctl: &Sysctl) -> bool {
-        let now_ms = now.as_millis() as u32;
-        let limited =
-            self.invalid_ms.is_some_and(|last| now_ms.wrapping_sub(last.get()) < sysctl.tcp_invalid_ratelimit);
-        if !limited {
-            self.invalid_ms = NonZeroU32::new(now_ms).or(NonZeroU32::new(1));
-        }
-        limited
     }
 
     /// PAWS against the timestamp of the SYN.

@@ -13,7 +13,6 @@ use crate::config::Sysctl;
 use crate::error::Error;
 use crate::time::Instant;
 use crate::wire::{Flags, Header, SackBlock, Segment};
-use core::num::NonZeroU32;
 
 /// What a step says of the segment.
 enum Step {
@@ -259,13 +258,17 @@ impl Conn {
 
     /// A plain ACK that makes whoever sent this prove itself (RFC 5961 7), at most one per limit.
     fn challenge(&mut self, env: &Env<'_>, buffers: &mut impl Buffers) -> Step {
-        if self.is_invalid_limited(env) { Step::Drop } else { Step::Reply(self.ack_header(env, buffers, None)) }
+        if self.throttle.withholds(env.now, env.sysctl) {
+            Step::Drop
+        } else {
+            Step::Reply(self.ack_header(env, buffers, None))
+        }
     }
 
     /// Answers an unacceptable segment with our numbers; old data is reported as a duplicate (RFC 2883). Only answers
     /// to empty segments are limited.
     fn duplicate_ack(&mut self, env: &Env<'_>, segment: &Segment<'_>, buffers: &mut impl Buffers) -> Step {
-        if segment.is_empty() && self.is_invalid_limited(env) {
+        if segment.is_empty() && self.throttle.withholds(env.now, env.sysctl) {
             return Step::Drop;
         }
         let old = self.old_part(env.sysctl, segment);
@@ -284,17 +287,6 @@ impl Conn {
 
     pub(super) fn reports_duplicates(&self, sysctl: &Sysctl) -> bool {
         self.flags.has(ConnFlags::SACK) && sysctl.tcp_dsack != 0
-    }
-
-    /// Whether an invalid segment must stay unanswered: one answer per `tcp_invalid_ratelimit` and connection.
-    fn is_invalid_limited(&mut self, env: &Env<'_>) -> bool {
-        let now_ms = env.now.as_millis() as u32;
-        let limited =
-            self.invalid_ms.is_some_and(|last| now_ms.wrapping_sub(last.get()) < env.sysctl.tcp_invalid_ratelimit);
-        if !limited {
-            self.invalid_ms = NonZeroU32::new(now_ms).or(NonZeroU32::new(1));
-        }
-        limited
     }
 
     pub(super) fn check_in_debug_builds(&self) {

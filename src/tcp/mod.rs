@@ -45,6 +45,7 @@ mod shutdown;
 mod state;
 mod syn_sent;
 mod tail_loss;
+mod throttle;
 mod time_wait;
 mod timers;
 

@@ -4,12 +4,12 @@
 use super::conn::{Conn, seconds};
 use super::flags::ConnFlags;
 use super::state::State;
+use super::throttle::Throttle;
 use crate::config::Sysctl;
 use crate::liveness::time_wait;
 use crate::seq::SeqNum;
 use crate::time::{Duration, Instant};
 use crate::wire::{Flags, FlowKey, Header, Segment, Timestamps};
-use core::num::NonZeroU32;
 
 /// What remains of a connection that both ends, or an orphan, have finished.
 #[derive(Clone, Copy, Debug)]
@@ -21,7 +21,7 @@ pub struct TimeWait {
     ts_recent: u32,
     ts_recent_s: u32,
     ts_offset: u32,
-    invalid_ms: Option<NonZeroU32>,
+    throttle: Throttle,
     rule: time_wait::TimeWait,
     rcv_wscale: u8,
     timestamps: bool,
@@ -55,7 +55,7 @@ impl TimeWait {
             ts_recent: conn.ts_recent,
             ts_recent_s: conn.ts_recent_s,
             ts_offset: conn.ts_offset,
-            invalid_ms: conn.invalid_ms,
+            throttle: conn.throttle,
             rule: time_wait::TimeWait::with_length(now, length),
             rcv_wscale: conn.rcv_wscale,
             timestamps: conn.flags.has(ConnFlags::TIMESTAMPS),
@@ -180,12 +180,8 @@ impl TimeWait {
         if segment.header.flags.contains(Flags::RST) {
             return TimeWaitVerdict::Nothing;
         }
-        let now_ms = now.as_millis() as u32;
-        if segment.is_empty() {
-            if self.invalid_ms.is_some_and(|last| now_ms.wrapping_sub(last.get()) < sysctl.tcp_invalid_ratelimit) {
-                return TimeWaitVerdict::Nothing;
-            }
-            self.invalid_ms = NonZeroU32::new(now_ms).or(NonZeroU32::new(1));
+        if segment.is_empty() && self.throttle.withholds(now, sysctl) {
+            return TimeWaitVerdict::Nothing;
         }
         TimeWaitVerdict::Reply(self.ack_header(now))
     }
