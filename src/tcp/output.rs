@@ -134,41 +134,39 @@ impl Conn {
         Some(new.unwrap_or(Action::Retransmit(last)))
     }
 
-    /// The next segment of new data, whatever congestion control and Nagle say: (bytes, with FIN).
-    pub(super) fn next_data_in_window(&self, buffers: &impl Buffers) -> Option<(u32, bool)> {
+    /// The next segment of new data if nothing held it back: (bytes, with FIN).
+    fn next_unsent(&self, buffers: &impl Buffers) -> Option<(u32, bool)> {
         let unsent = self.unsent(buffers);
         if !self.state.may_transmit() || (unsent == 0 && !self.is_fin_pending()) || !buffers.has_sent_room(1) {
             return None;
         }
         let len = unsent.min(self.segment_limit(buffers));
-        let fin = self.is_fin_pending() && len == unsent;
-        (len + u32::from(fin) <= self.usable_window()).then_some((len, fin))
+        Some((len, self.is_fin_pending() && len == unsent))
+    }
+
+    /// The same if the peer's window admits all of it, whatever congestion control and Nagle say.
+    pub(super) fn next_data_in_window(&self, buffers: &impl Buffers) -> Option<(u32, bool)> {
+        self.next_unsent(buffers).filter(|&(len, fin)| len + u32::from(fin) <= self.usable_window())
     }
 
     /// New data that may leave now: (bytes, with FIN).
     fn next_data(&self, buffers: &impl Buffers) -> Option<(u32, bool)> {
-        let unsent = self.unsent(buffers);
-        let fin_pending = self.is_fin_pending();
-        if !self.state.may_transmit() || (unsent == 0 && !fin_pending) || !buffers.has_sent_room(1) {
-            return None;
-        }
-        let mss = self.segment_limit(buffers);
-        let len = unsent.min(mss);
-        let fin = fin_pending && len == unsent;
-        let usable = self.usable_window();
         if self.wants.has(Wants::FORCE) {
             // A probe timer expired: what fits goes, however little (Linux `tcp_write_wakeup`).
+            let (len, fin) = self.next_unsent(buffers)?;
+            let usable = self.usable_window();
             let fits = len.min(usable);
             return (fits > 0).then_some((fits, fin && fits == len && usable > len));
         }
-        let open = len + u32::from(fin) <= usable;
+        let (len, fin) = self.next_data_in_window(buffers)?;
         let congested = self.in_flight_segments(buffers) >= self.congestion.cwnd;
-        (open && !congested && !self.is_held_back(len, mss, fin, buffers)).then_some((len, fin))
+        (!congested && !self.is_held_back(len, fin, buffers)).then_some((len, fin))
     }
 
     /// Nagle in Minshall's form, and `TCP_CORK`: a small segment waits while an earlier small one is unacknowledged.
-    fn is_held_back(&self, len: u32, mss: u32, fin: bool, buffers: &impl Buffers) -> bool {
-        if len >= mss || fin || self.flags.has(ConnFlags::FIN_QUEUED) || self.wants.has(Wants::PUSH) {
+    fn is_held_back(&self, len: u32, fin: bool, buffers: &impl Buffers) -> bool {
+        let full = len >= self.segment_limit(buffers);
+        if full || fin || self.flags.has(ConnFlags::FIN_QUEUED) || self.wants.has(Wants::PUSH) {
             return false;
         }
         let small_in_flight = self.snd_sml.after(self.snd_una) && self.snd_sml.at_or_before(self.snd_nxt);
