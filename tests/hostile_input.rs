@@ -2,7 +2,7 @@
 //! loops, answers no more than it was asked, keeps to its limits while it runs, and is empty when all is over.
 //!
 //! Everything follows from one seed, which a failure prints. `HOSTILE_SEED` runs that one alone, `HOSTILE_ROUNDS` more
-//! of them. The allocator is counted, so the tests of this file take turns and no others stand beside them.
+//! of them. The allocator is counted, so no other test stands in this file.
 #![cfg(feature = "alloc")]
 
 #[path = "hostile_input/forger.rs"]
@@ -13,19 +13,13 @@ mod view;
 #[path = "hostile_input/world.rs"]
 mod world;
 
-use hostile::packet::RST;
-use hostile::rig::{Host, Peer, peer_v4};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use std::alloc::System;
 use std::env;
-use std::sync::{Mutex, PoisonError};
 use world::World;
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
-
-/// Whose turn it is to allocate.
-static TURN: Mutex<()> = Mutex::new(());
 
 /// Of the first round; each round has the next one.
 const SEED: u64 = 0x10c4_4a01;
@@ -37,7 +31,6 @@ const SLACK_BYTES: isize = 64 * 1024;
 
 #[test]
 fn a_million_hostile_packets_for_one_stack_leave_no_trace() {
-    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let one = setting("HOSTILE_SEED");
     let rounds = if one.is_some() { 1 } else { setting("HOSTILE_ROUNDS").unwrap_or(ROUNDS) };
     let first = one.unwrap_or(SEED);
@@ -64,26 +57,6 @@ fn run(seed: u64) {
 fn held(region: &Region<'_, System>) -> isize {
     let change = region.change();
     change.bytes_allocated.cast_signed() - change.bytes_deallocated.cast_signed()
-}
-
-#[test]
-fn connections_that_come_and_go_leave_nothing_even_if_nobody_polls_events() {
-    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut host = Host::listening();
-    let region = Region::new(ALLOCATOR);
-    let mut come_and_go = |rounds: u16| {
-        for port in 1024..1024 + rounds {
-            let (peer, id) = Peer::establish(peer_v4(port), &mut host, &[]);
-            host.hears(&peer.forge().flags(RST));
-            let conn = host.stack.conn(id).expect("not closed by us");
-            conn.close(host.now);
-        }
-        host.assert_empty();
-        held(&region)
-    };
-    let before = come_and_go(1000);
-    let grown = come_and_go(20_000) - before;
-    assert!(grown <= SLACK_BYTES, "{grown} bytes are left of 20 000 connections");
 }
 
 fn setting(name: &str) -> Option<u64> {

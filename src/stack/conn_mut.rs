@@ -28,7 +28,7 @@ impl<'s> ConnMut<'s> {
     /// # Errors
     /// What ended the connection, once; then [`Error::BrokenPipe`].
     pub fn send(&mut self, now: Instant, mut data: Bytes) -> Result<Bytes, Error> {
-        self.stack.at(now);
+        self.stack.advance(now);
         let memory = self.stack.has_memory();
         if !memory {
             self.stack.note_starved(self.id);
@@ -61,7 +61,7 @@ impl<'s> ConnMut<'s> {
     /// # Errors
     /// As [`ConnMut::receive`].
     pub fn receive_at_most(&mut self, now: Instant, max: usize) -> Result<Option<Bytes>, Error> {
-        self.stack.at(now);
+        self.stack.advance(now);
         self.act(|conn, sysctl, queues| match queues.take_readable(max) {
             Some(data) => {
                 conn.handle_read(sysctl, queues);
@@ -76,7 +76,7 @@ impl<'s> ConnMut<'s> {
     /// # Errors
     /// As [`ConnMut::receive`].
     pub fn read(&mut self, now: Instant, into: &mut [u8]) -> Result<usize, Error> {
-        self.stack.at(now);
+        self.stack.advance(now);
         self.act(|conn, sysctl, queues| {
             if into.is_empty() {
                 return Ok(0);
@@ -103,7 +103,7 @@ impl<'s> ConnMut<'s> {
 
     /// We send no more: a FIN follows what is queued. Receiving goes on.
     pub fn finish(&mut self, now: Instant) {
-        self.stack.at(now);
+        self.stack.advance(now);
         self.act(|conn, _, queues| conn.finish(queues));
     }
 
@@ -118,7 +118,7 @@ impl<'s> ConnMut<'s> {
     /// Done with it: a FIN follows what is queued, and the stack sees to the rest; unread data or `SO_LINGER` 0 makes
     /// it a reset. The id is stale afterwards. With `tcp_max_orphans` orphans already, this resets.
     pub fn close(self, now: Instant) {
-        let now = self.stack.at(now);
+        let now = self.stack.advance(now);
         let crowded = self.stack.orphans >= self.stack.config.sysctl.tcp_max_orphans;
         let Some(index) = self.stack.index_of(self.id) else { return };
         let mut abrupt = false;
@@ -142,7 +142,7 @@ impl<'s> ConnMut<'s> {
 
     /// Ends it now: a reset to the peer, and everything queued is lost. The id is stale afterwards.
     pub fn abort(self, now: Instant) {
-        self.stack.at(now);
+        self.stack.advance(now);
         let Some(index) = self.stack.index_of(self.id) else { return };
         self.stack.with(index, None, |conn, _, queues| {
             conn.abort(queues);
@@ -158,7 +158,7 @@ impl<'s> ConnMut<'s> {
 
     /// Replaces the options; see [`crate::tcp::Conn::set_options`] for what takes effect when.
     pub fn set_options(&mut self, now: Instant, options: Options) {
-        let now = self.stack.at(now);
+        let now = self.stack.advance(now);
         self.act(|conn, sysctl, _| conn.set_options(now, sysctl, options));
     }
 
@@ -283,7 +283,7 @@ impl<'s> ConnMut<'s> {
 
     /// A snapshot under Linux's names; its `Display` is a line of `ss -o`.
     pub fn info(&mut self, now: Instant) -> TcpInfo {
-        let now = self.stack.at(now);
+        let now = self.stack.advance(now);
         self.act(|conn, sysctl, queues| conn.info(now, sysctl, queues))
     }
 

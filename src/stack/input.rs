@@ -25,7 +25,7 @@ impl Stack {
     }
 
     fn handle(&mut self, now: Instant, packet: &[u8], frame: Option<Bytes>) -> Result<(), ParseError> {
-        let now = self.at(now);
+        let now = self.advance(now);
         let parsed = wire::parse(packet).inspect_err(|error| {
             self.stats.in_errs += 1;
             log::trace!("dropped a packet of {} bytes: {error}", packet.len());

@@ -52,7 +52,7 @@ impl Stack {
         remote: SocketAddr,
         options: Options,
     ) -> Result<ConnId, ConnectError> {
-        let now = self.at(now);
+        let now = self.advance(now);
         if !wire::is_unicast(remote.ip()) || remote.port() == 0 {
             return Err(ConnectError::BadRemote);
         }

@@ -43,7 +43,7 @@ impl Stack {
     /// The next packet to send, written into `packet`, which must hold [`super::Config::mtu`] bytes; a smaller buffer
     /// gets `None`. Ask until `None`; a driver whose device is full simply stops asking, and nothing is lost.
     pub fn poll_transmit(&mut self, now: Instant, packet: &mut [u8]) -> Option<Transmit> {
-        let now = self.at(now);
+        let now = self.advance(now);
         let mtu = usize::from(self.config.mtu);
         if packet.len() < mtu {
             debug_assert!(false, "the buffer must hold a packet of MTU size");

@@ -7,7 +7,6 @@ use crate::buf::chain::Streams;
 use crate::buf::{ReceiveBuffer, SendBuffer};
 use crate::config::Sysctl;
 use crate::tcp::{Conn, State, TimeWait};
-use crate::time::Instant;
 use alloc::boxed::Box;
 use bytes::Bytes;
 
@@ -214,11 +213,6 @@ impl Stack {
     pub(super) fn queued(&self, index: u32) -> (usize, usize) {
         let streams = self.conns.get_at(index).and_then(|entry| entry.streams.as_deref());
         streams.map_or((0, 0), |streams| (streams.readable(), streams.len()))
-    }
-
-    /// The time of the machine, never before `now`.
-    pub(super) fn at(&mut self, now: Instant) -> Instant {
-        self.advance(now)
     }
 }
 

@@ -14,7 +14,7 @@ const BATCH_MAX: usize = 1024;
 impl Stack {
     /// Time passed. Before [`Stack::poll_timeout`] this does nothing.
     pub fn handle_timeout(&mut self, now: Instant) {
-        let now = self.at(now);
+        let now = self.advance(now);
         let mut left = BATCH_MAX;
         while left > 0 {
             let Some(index) = self.conn_wheel.expire(now) else { break };
