@@ -153,7 +153,7 @@ impl Conn {
     }
 
     /// The one SYN that is welcome: two active opens crossed, and the peer answers our SYN as we answered its own
-    /// (RFC 9293 3.5, figure 7; Linux since 6.12). It may be all that ever tells us that our SYN arrived.
+    /// (RFC 9293 3.5, figure 7; seen on Linux 6.18). It may be all that ever tells us that our SYN arrived.
     fn is_crossed_syn_ack(&self, segment: &Segment<'_>) -> bool {
         let header = &segment.header;
         self.state == State::SynReceived
