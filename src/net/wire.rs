@@ -91,10 +91,8 @@ impl Wire {
     /// Sends what the stack has, until it has no more or the device takes no more.
     pub(super) fn transmit(&mut self, now: Instant, stack: &mut Stack) {
         while self.hand == Hand::Empty {
-            let retransmitted = stack.stats().retrans_segs;
             let Some(transmit) = stack.poll_transmit(now, &mut self.packet) else { return };
-            let again = stack.stats().retrans_segs != retransmitted;
-            self.send(now, transmit.len, false, if again { "retransmission" } else { "" });
+            self.send(now, transmit.len, false, transmit.note());
         }
     }
 

@@ -3,7 +3,7 @@
 use super::Stack;
 use crate::buf::SendBuffer;
 use crate::stats::Stats;
-use crate::tcp::Emit;
+use crate::tcp::{Emit, EmitKind};
 use crate::time::Instant;
 use crate::wire::{self, Echo, Flags, Flow, Header};
 use alloc::collections::VecDeque;
@@ -18,6 +18,19 @@ pub struct Transmit {
     pub len: usize,
     /// The payload of each segment, if the packet is several segments in one (GSO); `None` for an ordinary packet.
     pub segment_size: Option<u16>,
+    /// Why it is sent; `None` for an immediate answer to a packet (SYN-ACK, reset, challenge ACK, echo reply).
+    pub kind: Option<EmitKind>,
+}
+
+impl Transmit {
+    /// What is remarkable about it, in plain words, for a capture; empty for data and acknowledgments as they should
+    /// be.
+    pub fn note(&self) -> &'static str {
+        match self.kind {
+            None | Some(EmitKind::Syn | EmitKind::Data | EmitKind::Ack) => "",
+            Some(kind) => kind.describe(),
+        }
+    }
 }
 
 /// An answer that belongs to no connection, or must not wait for one.
@@ -91,7 +104,7 @@ impl Stack {
             };
             // An answer longer than the MTU (a huge ping) is none.
             if let Ok(len) = written {
-                return Some(Transmit { len, segment_size: None });
+                return Some(Transmit { len, segment_size: None, kind: None });
             }
         }
     }
@@ -107,9 +120,9 @@ impl Stack {
                 let len = wire::emit(&conn.flow(), ip, &emit.header, emit.len, fill, packet).ok()?;
                 Some((len, emit))
             });
-            if let Some(Some((len, Emit { header, retransmission, .. }))) = written {
-                self.count(&header, retransmission);
-                return Some(Transmit { len, segment_size: None });
+            if let Some(Some((len, Emit { header, kind, .. }))) = written {
+                self.count(&header, kind == EmitKind::Retransmission);
+                return Some(Transmit { len, segment_size: None, kind: Some(kind) });
             }
         }
     }

@@ -21,7 +21,7 @@
 //! | `syn_sent` | what answers our SYN? |
 //! | `ack` | what does its acknowledgment tell? |
 //! | `receive` | where does its data go, and what window do we offer? |
-//! | `output` | what is sent next? (decided purely, then done) |
+//! | `output`, `emit` | what is sent next? (decided purely, then done) And why? |
 //! | `timers` | which rule of [`crate::liveness`] owns the connection now, and when must it be asked? |
 //! | `recovery` | which segments in flight are lost? |
 //! | `tail_loss` | was the end of a burst lost, with nothing behind it to tell? |
@@ -32,6 +32,7 @@
 mod ack;
 mod conn;
 mod delayed_ack;
+mod emit;
 mod flags;
 mod half_open;
 mod icmp;
@@ -55,9 +56,9 @@ use crate::time::Instant;
 use crate::wire::{Flags, Header, Segment};
 
 pub use conn::{Conn, Event, Setup};
+pub use emit::{Emit, EmitKind};
 pub use half_open::{HalfOpen, HalfOpenVerdict};
 pub use info::{TcpInfo, TimerKind};
-pub use output::Emit;
 pub use shutdown::Closed;
 pub use state::{State, TRANSITIONS};
 pub use time_wait::{TimeWait, TimeWaitVerdict};

@@ -6,6 +6,7 @@
 
 use super::Env;
 use super::conn::Conn;
+use super::emit::{Emit, EmitKind};
 use super::flags::{ConnFlags, Wants};
 use super::receive::window_scale;
 use super::recovery::Phase;
@@ -18,19 +19,6 @@ use crate::wire::{Flags, Header, TcpOptions, Timestamps};
 
 /// Bytes that timestamps take in every segment, padding included.
 pub(super) const TIMESTAMPS_LEN: u16 = 12;
-
-/// A segment to put on the wire: its header, and where its payload stands in the send buffer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Emit {
-    /// The header.
-    pub header: Header,
-    /// Offset of the payload from `snd_una` in the send buffer, in bytes.
-    pub offset: usize,
-    /// Length of the payload, in bytes.
-    pub len: usize,
-    /// Whether it was sent before.
-    pub retransmission: bool,
-}
 
 /// What to send next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +54,7 @@ impl Conn {
             Action::Probe => Some(self.send_probe(&env, buffers)),
             Action::Ack => {
                 let header = self.ack_header(&env, buffers, None);
-                Some(Emit { header, offset: 0, len: 0, retransmission: false })
+                Some(Emit { header, offset: 0, len: 0, kind: EmitKind::Ack })
             }
         };
         self.check_in_debug_builds();
@@ -215,7 +203,8 @@ impl Conn {
         if crossed {
             self.on_ack_sent();
         }
-        Emit { header, offset: 0, len: 0, retransmission: again }
+        let kind = if again { EmitKind::Retransmission } else { EmitKind::Syn };
+        Emit { header, offset: 0, len: 0, kind }
     }
 
     fn syn_options(&self, env: &Env<'_>) -> TcpOptions {
@@ -236,7 +225,7 @@ impl Conn {
         self.wants = Wants::NONE;
         let mut header = self.bare_header(env, buffers, self.snd_nxt, Flags::RST | Flags::ACK);
         header.options.sack = crate::wire::SackBlocks::EMPTY;
-        Emit { header, offset: 0, len: 0, retransmission: false }
+        Emit { header, offset: 0, len: 0, kind: EmitKind::Reset }
     }
 
     /// Length 0 at `snd_una` - 1: the peer must answer, and nothing is consumed [SHLD-12].
@@ -244,12 +233,16 @@ impl Conn {
         self.wants.set(Wants::PROBE | Wants::FORCE, false);
         let header = self.bare_header(env, buffers, self.snd_una - 1, Flags::ACK);
         self.on_ack_sent();
-        Emit { header, offset: 0, len: 0, retransmission: false }
+        // One form for both: keepalive never probes while anything is outstanding, and a window is never probed for
+        // nothing.
+        let kind = if self.is_outstanding(buffers) { EmitKind::WindowProbe } else { EmitKind::KeepaliveProbe };
+        Emit { header, offset: 0, len: 0, kind }
     }
 
     fn send_data(&mut self, env: &Env<'_>, buffers: &mut impl Buffers, len: u32, fin: bool) -> Emit {
         self.restart_after_idle(env, buffers);
         let forced = self.wants.take(Wants::FORCE);
+        let kind = if self.wants.has(Wants::TAIL) { EmitKind::TailLossProbe } else { EmitKind::Data };
         self.wants.set(Wants::PROBE, false);
         let offset = self.in_flight_bytes();
         let drained = offset + len == buffers.len() as u32;
@@ -286,7 +279,7 @@ impl Conn {
             self.delayed_ack.on_data_sent(env.now);
         }
         let header = self.data_header(env, buffers, seq, marks, len);
-        Emit { header, offset: offset as usize, len: len as usize, retransmission: false }
+        Emit { header, offset: offset as usize, len: len as usize, kind }
     }
 
     /// RFC 2861: a congestion window is worth one retransmission timeout of silence.
@@ -309,7 +302,8 @@ impl Conn {
         let mut sent = buffers.sent(index)?;
         sent.sent_at = env.now;
         sent.marks = sent.marks.with(Marks::EVER_RETRANSMITTED);
-        if self.wants.has(Wants::TAIL) {
+        let tail = self.wants.has(Wants::TAIL);
+        if tail {
             buffers.set_sent(index, sent);
             self.on_tail_probe_sent();
         } else {
@@ -323,11 +317,12 @@ impl Conn {
         }
         let offset = sent.seq.distance(self.snd_una);
         let bytes = sent.len - u32::from(sent.marks.has(Marks::FIN));
+        let kind = if tail { EmitKind::TailLossProbe } else { EmitKind::Retransmission };
         // A full table of records left the segment uncut: its beginning goes, and what is acknowledged is trimmed.
         let len = bytes.min(self.resend_limit(buffers));
         let marks = if len < bytes { sent.marks.without(Marks::FIN).without(Marks::PSH) } else { sent.marks };
         let header = self.data_header(env, buffers, sent.seq, marks, len);
-        Some(Emit { header, offset: offset as usize, len: len as usize, retransmission: true })
+        Some(Emit { header, offset: offset as usize, len: len as usize, kind })
     }
 
     /// Forgets the part of a record left of `snd_una` (Linux `tcp_trim_head`). Comes before cutting, which could
