@@ -25,7 +25,10 @@ pub(super) struct Record {
     pub(super) from: Option<HostId>,
     /// `None`: no host has its destination address.
     pub(super) to: Option<HostId>,
+    /// As it was sent.
     pub(super) packet: Bytes,
+    /// As the boxes on the way left it, if they changed it.
+    pub(super) arrived: Option<Bytes>,
     pub(super) notes: Notes,
 }
 
@@ -59,7 +62,7 @@ impl Recorder {
         while self.records.len() > self.limit
             && let Some(record) = self.records.pop_front()
         {
-            self.forgotten.learn(&record.packet);
+            self.forgotten.learn(&record);
         }
     }
 
@@ -70,7 +73,7 @@ impl Recorder {
         let ports = if pairs.len() > 1 { Ports::Shown } else { Ports::Hidden };
         let mut lines = Vec::with_capacity(self.records.len());
         for record in &self.records {
-            bases.learn(&record.packet);
+            bases.learn(record);
             lines.push(line(record, start, &bases, ports));
         }
         lines
@@ -80,11 +83,12 @@ impl Recorder {
     pub(super) fn pcapng(&self, seed: u64) -> Vec<u8> {
         let mut file = pcapng::header(&format!("simulator, seed {seed}"), "a");
         let first = Some(HostId(0));
-        for Record { at, from, to, packet, notes } in &self.records {
-            let direction = match (from, to) {
-                (from, _) if *from == first => Some(Direction::Outbound),
-                (_, to) if *to == first => Some(Direction::Inbound),
-                _ => None,
+        for Record { at, from, to, packet, arrived, notes } in &self.records {
+            let (direction, packet) = match (from, to) {
+                (from, _) if *from == first => (Some(Direction::Outbound), packet),
+                // The first host never sees what a translating box hid from it.
+                (_, to) if *to == first => (Some(Direction::Inbound), arrived.as_ref().unwrap_or(packet)),
+                _ => (None, packet),
             };
             file.extend(pcapng::packet(*at, direction, packet, &notes.to_string()));
         }
@@ -104,7 +108,14 @@ enum Ports {
 struct Bases(BTreeMap<(SocketAddr, SocketAddr), SeqNum>);
 
 impl Bases {
-    fn learn(&mut self, packet: &[u8]) {
+    fn learn(&mut self, record: &Record) {
+        [Some(&record.packet), record.arrived.as_ref()]
+            .into_iter()
+            .flatten()
+            .for_each(|packet| self.learn_from(packet));
+    }
+
+    fn learn_from(&mut self, packet: &[u8]) {
         if let Ok(Packet::Tcp { flow, segment, .. }) = wire::parse(packet)
             && segment.header.flags.contains(Flags::SYN)
         {
