@@ -75,8 +75,8 @@
 //! # Features
 //!
 //! Without any, what is linked above: `no_std`, and no allocator. `alloc` adds `stack`, `pcapng`, `timeline` and queues
-//! on the heap; `std` the conversion into `io::Error`; `tun` the module `net` on Linux; `http` and `sim` theirs. All are
-//! on by default, and none changes what another does.
+//! on the heap; `std` the conversion into `io::Error`; `tun` the module `net` on Linux; `http` and `sim` theirs. All
+//! are on by default, and none changes what another does.
 #![no_std]
 
 /// The blocks of README.md are tests as well.

@@ -3,7 +3,7 @@
 use super::axis::Axis;
 use super::place::Rows;
 use super::text::{for_terminal, shorten};
-use super::{Kind, Lane, Mark, Timeline};
+use super::{How, Kind, Lane, Mark, Timeline};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec;
@@ -120,7 +120,11 @@ impl Lane {
             line[axis.place(mark.at) as usize] = letter(mark.kind, mark.lost);
         }
         if let Some(end) = &self.end {
-            line[last] = if end.dead { 'X' } else { '>' };
+            line[last] = match end.how {
+                How::Dies => 'X',
+                How::Ends => ']',
+                How::Lives => '>',
+            };
             write(&mut line, last + 1, &self.tail());
         }
 
@@ -203,6 +207,6 @@ peer alive    ---------|~~~~~~~~~~~~P-<-------------------->
         let mut timeline = Timeline::new("");
         assert!(!timeline.ascii(80).is_empty());
         timeline.push(Lane::new(""));
-        assert!(timeline.ascii(80).contains("+"));
+        assert!(timeline.ascii(80).contains('+'));
     }
 }

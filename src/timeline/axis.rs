@@ -192,7 +192,9 @@ mod tests {
 
     fn axis(scale: Scale, millis: &[u64], width: u32) -> Axis {
         let mut lane = Lane::new("");
-        millis.iter().for_each(|at| lane.mark(Mark::new(Duration::from_millis(*at), Kind::Sent)));
+        for at in millis {
+            lane.mark(Mark::new(Duration::from_millis(*at), Kind::Sent));
+        }
         let mut timeline = Timeline::new("").with_scale(scale);
         timeline.push(lane);
         Axis::new(&timeline, width)

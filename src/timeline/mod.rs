@@ -185,12 +185,17 @@ impl Lane {
 
     /// It ended here: a cross, the time, and why.
     pub fn dies(&mut self, at: Duration, why: &str) {
-        self.end = Some(End { at, why: text::cut(why), dead: true });
+        self.end = Some(End { at, why: text::cut(why), how: How::Dies });
+    }
+
+    /// It ended here in order: a bar, and perhaps a word.
+    pub fn ends(&mut self, at: Duration, words: &str) {
+        self.end = Some(End { at, why: text::cut(words), how: How::Ends });
     }
 
     /// It goes on beyond here: an arrow, and perhaps a word.
     pub fn lives(&mut self, at: Duration, words: &str) {
-        self.end = Some(End { at, why: text::cut(words), dead: false });
+        self.end = Some(End { at, why: text::cut(words), how: How::Lives });
     }
 
     /// What stands at its beginning.
@@ -205,7 +210,7 @@ impl Lane {
 
     /// When it died, if it did.
     pub fn death(&self) -> Option<Duration> {
-        self.end.as_ref().filter(|end| end.dead).map(|end| end.at)
+        self.end.as_ref().filter(|end| end.how == How::Dies).map(|end| end.at)
     }
 
     fn instants(&self) -> impl Iterator<Item = Duration> + '_ {
@@ -249,9 +254,9 @@ impl Lane {
             let count = of_kind().count();
             parts.extend((count > 0).then(|| format!("{count} × {}{lost}", kind.describe())));
         }
-        parts.extend(self.end.as_ref().map(|End { at, why, dead }| {
-            let (state, colon) = (if *dead { "dead" } else { "alive" }, if why.is_empty() { "" } else { ": " });
-            format!("{state} at {}{colon}{why}", in_words(*at))
+        parts.extend(self.end.as_ref().map(|End { at, why, how }| {
+            let colon = if why.is_empty() { "" } else { ": " };
+            format!("{} at {}{colon}{why}", how.describe(), in_words(*at))
         }));
         parts.join("; ") + "."
     }
@@ -355,5 +360,22 @@ struct Span {
 struct End {
     at: Duration,
     why: String,
-    dead: bool,
+    how: How,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum How {
+    Dies,
+    Ends,
+    Lives,
+}
+
+impl How {
+    const fn describe(self) -> &'static str {
+        match self {
+            Self::Dies => "dead",
+            Self::Ends => "closed",
+            Self::Lives => "alive",
+        }
+    }
 }

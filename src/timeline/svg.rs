@@ -162,8 +162,7 @@ impl Lane {
         writeln!(svg, r#"<path class="line" d="M{} {}H{}"/>"#, Px(frame.left), Px(y), x(self.last()))?;
         self.write_marks(svg, frame, y)?;
         if let Some(end) = &self.end {
-            let shape = if end.dead { "dead" } else { "alive" };
-            write_shape(svg, shape, x(end.at), y, "")?;
+            write_shape(svg, end.how.describe(), x(end.at), y, "")?;
             let tail = self.tail();
             if !tail.is_empty() {
                 let behind = Px(frame.left + frame.axis.place(end.at) + 100);
@@ -298,12 +297,12 @@ text{font-family:system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Aria
 .span{fill:#818b98;opacity:.22}
 .sent{fill:#0969da;stroke:#0969da}.again{fill:#bc4c00;stroke:#bc4c00}.probe{fill:#8250df;stroke:#8250df}
 .reset{fill:#cf222e;stroke:#cf222e}.received{fill:#1a7f37;stroke:#1a7f37}.lost{fill:#fff}
-.note{stroke:#59636e}.dead{stroke:#cf222e}.alive{fill:#818b98}
+.note{stroke:#59636e}.dead{stroke:#cf222e}.alive{fill:#818b98}.closed{stroke:#818b98}
 @media(prefers-color-scheme:dark){text{fill:#f0f6fc}.small{fill:#9198a1}.tail{fill:#ff7b72}
 .page{fill:#0d1117;stroke:#3d444d}.grid{stroke:#21262d}.line{stroke:#656c76}.span{fill:#9198a1}
 .sent{fill:#4493f8;stroke:#4493f8}.again{fill:#f0883e;stroke:#f0883e}.probe{fill:#ab7df8;stroke:#ab7df8}
 .reset{fill:#f85149;stroke:#f85149}.received{fill:#3fb950;stroke:#3fb950}.lost{fill:#0d1117}
-.note{stroke:#9198a1}.dead{stroke:#f85149}.alive{fill:#656c76}}";
+.note{stroke:#9198a1}.dead{stroke:#f85149}.alive{fill:#656c76}.closed{stroke:#656c76}}";
 
 /// Around the origin; colours come from the class of whoever uses them.
 const SHAPES: &str = "\
@@ -314,6 +313,7 @@ const SHAPES: &str = "\
 <path id=\"received\" d=\"M0-5 4.6 4H-4.6Z\" stroke-width=\"1.6\"/>\
 <path id=\"note\" d=\"M0-8V8\" stroke-width=\"2\"/>\
 <path id=\"dead\" d=\"M-6-6 6 6M6-6-6 6\" stroke-width=\"3\" stroke-linecap=\"round\"/>\
+<path id=\"closed\" d=\"M0-6V6\" stroke-width=\"2\"/>\
 <path id=\"alive\" d=\"M-1-5 7 0-1 5Z\"/>";
 
 #[cfg(test)]
