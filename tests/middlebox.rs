@@ -238,7 +238,7 @@ fn a_load_balancer_behind_a_nat_resets_through_it() {
     assert_eq!(error, Error::Reset);
     assert_eq!(world.sim.now().since(before).as_secs(), 1000, "the first probe");
     let trace = world.sim.trace();
-    assert!(trace[trace.len() - 2].ends_with("# the load balancer forgot this flow"), "{trace:#?}");
+    assert!(trace[trace.len() - 2].ends_with("# keepalive probe, the load balancer forgot this flow"), "{trace:#?}");
     assert!(
         trace[trace.len() - 1].contains("*:80 > a:") && trace[trace.len() - 1].ends_with("# from a box on the way")
     );

@@ -20,7 +20,7 @@
 //!  |
 //! options, error ....... overrides become a rule's parameters; a cause becomes the user's vocabulary
 //!  |
-//! liveness, congestion, buf, config, stats, wire, pcapng ....... siblings that never import each other
+//! liveness, congestion, buf, config, stats, wire, pcapng, timeline ....... siblings that never import each other
 //!  |
 //! time, seq ....... import core only
 //! ```

@@ -4,6 +4,7 @@
 use super::link::{Notes, Passage, Way};
 use super::trace::Record;
 use super::{HostId, Sim};
+use crate::stack::Transmit;
 use crate::time::{Duration, Instant};
 use alloc::boxed::Box;
 use bytes::Bytes;
@@ -57,7 +58,7 @@ impl Sim {
             return self.launch(asleep_until, Arrival { to, packet, injected });
         }
         if injected {
-            self.record_stray(to, packet.clone(), Notes::INJECTED);
+            self.record_stray(to, self.now, packet.clone(), Notes::INJECTED);
         }
         self.hosts[to.0].handle_packet(self.now, packet, self.delivered);
         self.delivered += 1;
@@ -78,27 +79,28 @@ impl Sim {
         let mut buffer = core::mem::take(&mut self.buffer);
         for sent in 0.. {
             assert!(sent < PACKETS_AT_ONCE_MAX, "host {from} never stops sending");
-            let Some(packet) = self.hosts[from.0].poll_transmit(self.now, &mut buffer) else { break };
+            let Some((packet, sent)) = self.hosts[from.0].poll_transmit(self.now, &mut buffer) else { break };
             if self.check_every > 0 {
                 self.hosts[from.0].check_sent(&packet);
             }
-            self.route(from, packet);
+            self.route(from, packet, sent);
         }
         self.buffer = buffer;
     }
 
-    fn route(&mut self, from: HostId, packet: Bytes) {
+    fn route(&mut self, from: HostId, packet: Bytes, sent: Transmit) {
         let to = destination(&packet).and_then(|address| self.next_hop(from, address));
-        let passage = match to {
+        let crossed = match to {
             Some(to) if self.links.contains_key(&(from.min(to), from.max(to))) => self.cross(from, to, packet.clone()),
-            _ => Crossed { arrived: None, answer: None, notes: Notes::NO_ROUTE },
+            _ => Crossed::lost(Notes::NO_ROUTE),
         };
-        let Crossed { arrived, answer, notes } = passage;
+        let Crossed { arrival, entered, answer, notes } = crossed;
         // A box that only watched leaves the packet as it was.
-        let arrived = arrived.filter(|arrived| *arrived != packet);
-        self.recorder.push(Record { at: self.now, from: Some(from), to, packet, arrived, notes });
+        let translated = entered.filter(|entered| *entered != packet);
+        let (at, sent) = (self.now, Some(sent));
+        self.recorder.push(Record { at, from: Some(from), to, arrival, packet, translated, sent, notes });
         if let Some((at, packet)) = answer {
-            self.record_stray(from, packet.clone(), Notes::ANSWER);
+            self.record_stray(from, at, packet.clone(), Notes::ANSWER);
             self.launch(at, Arrival { to: from, packet, injected: false });
         }
     }
@@ -142,32 +144,36 @@ impl Sim {
         let Some(wire) = self.links.get_mut(&link) else { return Crossed::lost(Notes::NO_ROUTE) };
         let Passage { arrivals, flip, notes } = wire.pass(self.now, way, packet.len(), &mut self.rng);
         noted.add(notes);
-        let arrived = packet.clone();
+        let entered = packet.clone();
         if let Some(bit) = flip {
             packet = with_flipped_bit(&packet, bit);
         }
         for at in arrivals.into_iter().flatten() {
             self.launch(at + delay, Arrival { to, packet: packet.clone(), injected: false });
         }
-        Crossed { arrived: Some(arrived), answer: None, notes: noted }
+        let arrival = arrivals[0].map(|at| at + delay);
+        Crossed { arrival, entered: Some(entered), answer: None, notes: noted }
     }
 
     /// Half of the way there and half of the way back make one delay.
     fn answered(&self, link: (HostId, HostId), answer: Bytes, notes: Notes) -> Crossed {
         let delay = self.links.get(&link).map_or(Duration::ZERO, |wire| wire.link.delay);
-        Crossed { arrived: None, answer: Some((self.now + delay, answer)), notes }
+        Crossed { answer: Some((self.now + delay, answer)), ..Crossed::lost(notes) }
     }
 
-    /// Records a packet that no host sent.
-    fn record_stray(&mut self, to: HostId, packet: Bytes, notes: Notes) {
-        self.recorder.push(Record { at: self.now, from: None, to: Some(to), packet, arrived: None, notes });
+    /// Records a packet that no host sent, and that arrives then.
+    fn record_stray(&mut self, to: HostId, arrival: Instant, packet: Bytes, notes: Notes) {
+        let (at, to, arrival) = (self.now, Some(to), Some(arrival));
+        self.recorder.push(Record { at, from: None, to, arrival, packet, translated: None, sent: None, notes });
     }
 }
 
 /// What came of a packet between two hosts.
 struct Crossed {
+    /// When it will be there.
+    arrival: Option<Instant>,
     /// The packet as the boxes left it, if it entered the link.
-    arrived: Option<Bytes>,
+    entered: Option<Bytes>,
     /// What goes back to the sender, and when it is there.
     answer: Option<(Instant, Bytes)>,
     notes: Notes,
@@ -175,7 +181,7 @@ struct Crossed {
 
 impl Crossed {
     const fn lost(notes: Notes) -> Self {
-        Self { arrived: None, answer: None, notes }
+        Self { arrival: None, entered: None, answer: None, notes }
     }
 }
 
