@@ -10,6 +10,7 @@ use longhaul::sim::{Cut, Fate, HostId, Link, Sim};
 use longhaul::stack::{ConnId, ListenerId};
 use longhaul::tcp::State;
 use longhaul::time::{Duration, Instant};
+use longhaul::timeline::Lane;
 use longhaul::wire::{self, Flags, Packet};
 use std::cell::RefCell;
 use std::net::SocketAddr;
@@ -64,6 +65,8 @@ pub(crate) struct Lab {
     pub(crate) b: HostId,
     pub(crate) listener: ListenerId,
     mark: Instant,
+    /// How much of the log lies before the mark.
+    before: usize,
     log: Rc<RefCell<Vec<(Instant, Sent)>>>,
 }
 
@@ -84,7 +87,7 @@ impl Lab {
             Fate::Pass
         });
         let mark = sim.now();
-        Ok(Self { sim, a, b, listener, mark, log })
+        Ok(Self { sim, a, b, listener, mark, before: 0, log })
     }
 
     /// Both ends of a new connection. The stopwatch starts when both know of it.
@@ -107,10 +110,10 @@ impl Lab {
         Ok((self.a, self.sim.stack(self.a).connect(now, None, SERVER, options)?))
     }
 
-    /// Starts the stopwatch, and forgets what was sent before.
+    /// Starts the stopwatch anew.
     pub(crate) fn mark(&mut self) {
         self.mark = self.sim.now();
-        self.log.borrow_mut().clear();
+        self.before = self.log.borrow().len();
     }
 
     /// What the stopwatch shows.
@@ -167,6 +170,16 @@ impl Lab {
         Ok(())
     }
 
+    /// Gives it a lane of this name in [`Lab::lanes`].
+    pub(crate) fn watch(&mut self, (host, id): End, label: &str) {
+        self.sim.watch(host, id, label);
+    }
+
+    /// The lives of what is watched, from the mark on.
+    pub(crate) fn lanes(&self) -> Vec<Lane> {
+        self.sim.lanes(self.mark)
+    }
+
     /// Waits for its death: what the stopwatch shows then, and of what it died.
     pub(crate) fn death(&mut self, (host, id): End) -> Result<(Duration, Error), Failure> {
         let dead = |sim: &mut Sim| sim.stack(host).conn(id).is_none_or(|conn| conn.state() == State::Closed);
@@ -196,8 +209,13 @@ impl Lab {
     /// What a host has sent since the mark.
     pub(crate) fn sent_by(&self, host: HostId) -> Vec<Sent> {
         let log = self.log.borrow();
-        let ours = log.iter().filter(|(_, sent)| sent.from == host);
+        let ours = log[self.before..].iter().filter(|(_, sent)| sent.from == host);
         ours.map(|&(at, sent)| Sent { at: at.since(self.mark), ..sent }).collect()
+    }
+
+    /// The sequence number of a host's first SYN.
+    pub(crate) fn initial_seq(&self, host: HostId) -> Option<u32> {
+        self.log.borrow().iter().find(|(_, sent)| sent.from == host).map(|(_, sent)| sent.seq)
     }
 
     /// When a host sent, in milliseconds after the mark.
