@@ -233,6 +233,11 @@ pub(crate) fn keepalive(idle: u64, interval: u64, probes: u32) -> Result<Options
     Ok(Options::new().with_keepalive(true).with_tcp_keepalive(&keepalive)?)
 }
 
+/// A figure of the story, which has to be the documented one.
+pub(crate) fn promised<T: PartialEq + std::fmt::Display>(what: &str, found: T, documented: T) -> Result<T, Failure> {
+    if found == documented { Ok(found) } else { Err(format!("{what}: {found}, and {documented} was promised").into()) }
+}
+
 /// When the copies of unacknowledged data leave, and when it dies, after the first sending, in milliseconds: each wait
 /// twice the last and at most two minutes, until at an expiry `limit_ms` have passed since the first copy.
 ///
