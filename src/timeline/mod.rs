@@ -66,6 +66,7 @@ pub struct Timeline {
     title: String,
     axis_title: String,
     scale: Scale,
+    first: Option<Duration>,
     lanes: Vec<Lane>,
     lanes_left_out: usize,
 }
@@ -77,6 +78,7 @@ impl Timeline {
             title: text::cut(title),
             axis_title: String::new(),
             scale: Scale::default(),
+            first: None,
             lanes: Vec::new(),
             lanes_left_out: 0,
         }
@@ -93,6 +95,14 @@ impl Timeline {
     #[must_use]
     pub fn with_scale(mut self, scale: Scale) -> Self {
         self.scale = scale;
+        self
+    }
+
+    /// From where on a logarithmic axis is one; what is earlier crowds at its beginning. Default: the first instant that
+    /// is told, rounded down. A recording of a real machine begins with microseconds that nobody wants to see.
+    #[must_use]
+    pub fn with_first(mut self, first: Duration) -> Self {
+        self.first = Some(first);
         self
     }
 
@@ -117,7 +127,7 @@ impl Timeline {
 
     /// The first instant after zero.
     fn first(&self) -> Option<Duration> {
-        self.lanes.iter().flat_map(Lane::instants).filter(|at| !at.is_zero()).min()
+        self.first.or_else(|| self.lanes.iter().flat_map(Lane::instants).filter(|at| !at.is_zero()).min())
     }
 
     /// The kinds of marks in use, each once, and whether any of them was lost.

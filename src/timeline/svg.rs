@@ -81,7 +81,9 @@ impl Timeline {
     fn legend_items(&self) -> Vec<(String, String)> {
         let (kinds, any_lost) = self.kinds();
         let item = |shape: &str, words: &str| (shape.to_string(), words.to_string());
-        let mut items: Vec<_> = kinds.iter().map(|kind| item(kind.shape(), kind.describe())).collect();
+        // A note explains itself.
+        let mut items: Vec<_> =
+            kinds.iter().filter(|kind| **kind != Kind::Note).map(|kind| item(kind.shape(), kind.describe())).collect();
         items.extend(any_lost.then(|| item("sent lost", "hollow: lost on the way")));
         items.extend(self.lanes.iter().any(|lane| lane.death().is_some()).then(|| item("dead", "dead")));
         items.extend(self.left_out().map(|words| item("", &words)));

@@ -1,0 +1,37 @@
+//! Everything that can be set, with everything else.
+
+use crate::common::pair::keepalive;
+use crate::common::{Failure, Outcome, say};
+use crate::figure::{Busy, PATIENCE, die};
+use longhaul::config::Sysctl;
+use longhaul::options::Options;
+use longhaul::timeline::in_words;
+
+pub(crate) fn story() -> Outcome {
+    let patience = in_words(PATIENCE);
+    say("Dead after, by what is set");
+    say(format!("{:30}{:>34}{:>34}", "", "user timeout off", format!("user timeout {patience}")));
+    let keepalive = ["keepalive off", "20 s, 5 s, 3"].map(|words| format!("{words:>17}")).concat();
+    say(format!("{:30}{}", "", keepalive.repeat(2)));
+    for retries2 in [15, 8, 5, 3] {
+        row(&format!("tcp_retries2 = {retries2}, in flight"), retries2, Busy::InFlight)?;
+    }
+    row("any, nothing in flight", 15, Busy::Idle)?;
+    say("");
+    Ok(())
+}
+
+fn row(label: &str, tcp_retries2: u8, busy: Busy) -> Outcome {
+    let mut cells = String::new();
+    for user_timeout in [None, Some(PATIENCE)] {
+        for options in [Options::new(), keepalive(20, 5, 3)?] {
+            cells += &format!("{:>17}", cell(options.with_tcp_user_timeout(user_timeout)?, tcp_retries2, busy)?);
+        }
+    }
+    say(format!("{label:30}{cells}"));
+    Ok(())
+}
+
+fn cell(options: Options, tcp_retries2: u8, busy: Busy) -> Result<String, Failure> {
+    Ok(die(Sysctl { tcp_retries2, ..Sysctl::LINUX }, options, busy)?.when())
+}
