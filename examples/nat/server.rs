@@ -34,13 +34,17 @@ pub(super) fn story() -> Outcome {
     let (died, error) = lab.death(server)?;
     promised("what ended it", format!("{:?}", error.errno()), "ETIMEDOUT".to_owned())?;
     promised("when", millis(died) / 1000, 630)?;
-    say("  with keepalive 600 s, every 10 s, 3 times, on its own side, it is rid of a client that is gone after 630 s;");
+    say(
+        "  with keepalive 600 s, every 10 s, 3 times, on its own side, it is rid of a client that is gone after 630 s;",
+    );
 
     let (mut lab, _, server) = idle(Middle::Nat, Options::new())?;
     set_keepalive(&mut lab, server)?;
     let (died, _) = lab.death(server)?;
     promised("when", millis(died) / 1000, 630)?;
-    say("  and also of one that is well, since the NAT has forgotten it by then: 600 s are too long for a limit of 300 s.");
+    say(
+        "  and also of one that is well, since the NAT has forgotten it by then: 600 s are too long for a limit of 300 s.",
+    );
     Ok(())
 }
 

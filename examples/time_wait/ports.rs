@@ -12,11 +12,16 @@ const RANGE: [u16; 2] = [40_000, 40_019];
 const PORTS: usize = 20;
 
 pub(crate) fn story() -> Outcome {
-    say(format!("A client with {PORTS} ports (ip_local_port_range {} {}) connects, and closes first", RANGE[0], RANGE[1]));
+    say(format!(
+        "A client with {PORTS} ports (ip_local_port_range {} {}) connects, and closes first",
+        RANGE[0], RANGE[1]
+    ));
     say("                                     connections before EADDRNOTAVAIL   and 2 s later   and after 60 s");
-    for (tcp_tw_reuse, words, later) in
-        [(0, "tcp_tw_reuse = 0, never", 0), (1, "tcp_tw_reuse = 1, always", PORTS), (2, "tcp_tw_reuse = 2, loopback (default)", 0)]
-    {
+    for (tcp_tw_reuse, words, later) in [
+        (0, "tcp_tw_reuse = 0, never", 0),
+        (1, "tcp_tw_reuse = 1, always", PORTS),
+        (2, "tcp_tw_reuse = 2, loopback (default)", 0),
+    ] {
         let sysctl = Sysctl { tcp_tw_reuse, ip_local_port_range: RANGE, ..Setup::default().sysctl };
         let mut lab = Lab::new(&Setup { sysctl, ..Setup::default() })?;
         let first = promised(words, until_exhausted(&mut lab)?, PORTS)?;

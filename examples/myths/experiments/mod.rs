@@ -43,6 +43,8 @@ type Row = (&'static str, &'static str, fn(&mut Finding) -> Result<(), Failure>)
 pub(crate) struct Finding {
     /// What was set up, and what happened, line by line.
     pub(crate) lines: Vec<(Part, String)>,
+    /// Figures that were compared with the documented ones.
+    pub(crate) compared: usize,
     /// What was not as documented.
     pub(crate) failures: Vec<String>,
     /// What it looked like.
@@ -72,6 +74,7 @@ impl Finding {
     /// A figure, and what it is documented to be.
     pub(crate) fn same<T: PartialEq + Display>(&mut self, what: &str, found: T, documented: T) {
         self.seen(format!("{what}: {found}"));
+        self.compared += 1;
         if found != documented {
             self.failures.push(format!("{what}: {found}, documented is {documented}"));
         }
@@ -79,6 +82,7 @@ impl Finding {
 
     /// Something that has to be true.
     pub(crate) fn holds(&mut self, what: &str, found: bool) {
+        self.compared += 1;
         if !found {
             self.failures.push(format!("not so: {what}"));
         }
