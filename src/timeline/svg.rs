@@ -243,6 +243,8 @@ fn write_legend(svg: &mut String, rows: &[Vec<(u32, &(String, String))>], top: u
         let y = top + LEGEND_ROW * row;
         for (x, (class, words)) in items {
             if !class.is_empty() {
+                // What is received hangs below its line, where nothing that is sent hides it.
+                let y = if class == Kind::Received.shape() { y - 65 } else { y };
                 write_shape(svg, class, Px(x + 50), y, "")?;
             }
             writeln!(svg, r#"<text class="small" x="{}" y="{}">{}</text>"#, Px(x + 150), Px(y + 40), for_xml(words))?;
@@ -312,7 +314,7 @@ const SHAPES: &str = "\
 <circle id=\"again\" r=\"4\" stroke-width=\"1.6\"/>\
 <path id=\"probe\" d=\"M0-5 5 0 0 5-5 0Z\" stroke-width=\"1.6\"/>\
 <path id=\"reset\" d=\"M-4-4H4V4H-4Z\" stroke-width=\"1.6\"/>\
-<path id=\"received\" d=\"M0-5 4.6 4H-4.6Z\" stroke-width=\"1.6\"/>\
+<path id=\"received\" d=\"M0 3 4 10H-4Z\" stroke-width=\"1.2\"/>\
 <path id=\"note\" d=\"M0-8V8\" stroke-width=\"2\"/>\
 <path id=\"dead\" d=\"M-6-6 6 6M6-6-6 6\" stroke-width=\"3\" stroke-linecap=\"round\"/>\
 <path id=\"closed\" d=\"M0-6V6\" stroke-width=\"2\"/>\
