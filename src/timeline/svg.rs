@@ -141,7 +141,7 @@ impl LaneLayout {
         let below: Vec<_> = lane.words(&frame.axis).filter_map(|words| place(&mut under, words)).collect();
         let line = 190 + TEXT_ROW * over.count() as u32;
         let texts = under.count().max(usize::from(!lane.detail.is_empty()));
-        Self { height: line + 150 + TEXT_ROW * texts as u32, line, above, below }
+        Self { height: line + 165 + TEXT_ROW * texts as u32, line, above, below }
     }
 }
 
@@ -154,7 +154,7 @@ impl Lane {
         let detail = for_xml(&shorten(&self.detail, fitting(labels, SMALL), '…'));
         writeln!(svg, r#"<text class="label" x="{}" y="{}">{label}</text>"#, Px(MARGIN), Px(y + 45))?;
         if !detail.is_empty() {
-            writeln!(svg, r#"<text class="small" x="{}" y="{}">{detail}</text>"#, Px(MARGIN), Px(y + 45 + TEXT_ROW))?;
+            writeln!(svg, r#"<text class="small" x="{}" y="{}">{detail}</text>"#, Px(MARGIN), Px(y + DROP + TEXT_ROW))?;
         }
         for span in &self.spans {
             let (from, to) = (frame.axis.place(span.from), frame.axis.place(span.to));
@@ -176,7 +176,7 @@ impl Lane {
             writeln!(svg, r#"<text class="small mid" x="{}" y="{}">{}</text>"#, Px(*x), Px(y), for_xml(words))?;
         }
         for (x, row, words) in &layout.below {
-            let y = y + 45 + TEXT_ROW * (*row as u32 + 1);
+            let y = y + DROP + TEXT_ROW * (*row as u32 + 1);
             writeln!(svg, r#"<text class="small mid" x="{}" y="{}">{}</text>"#, Px(*x), Px(y), for_xml(words))?;
         }
         Ok(())
@@ -243,6 +243,8 @@ fn write_legend(svg: &mut String, rows: &[Vec<(u32, &(String, String))>], top: u
         let y = top + LEGEND_ROW * row;
         for (x, (class, words)) in items {
             if !class.is_empty() {
+                // What is received hangs below its line, where nothing that is sent hides it.
+                let y = if class == Kind::Received.shape() { y - 65 } else { y };
                 write_shape(svg, class, Px(x + 50), y, "")?;
             }
             writeln!(svg, r#"<text class="small" x="{}" y="{}">{}</text>"#, Px(x + 150), Px(y + 40), for_xml(words))?;
@@ -282,6 +284,8 @@ const LABELS_MAX: u32 = 2400;
 const TITLE_Y: u32 = 340;
 const AXIS_TITLE_Y: u32 = 540;
 const TEXT_ROW: u32 = 155;
+/// From the middle of a line to the base of its label, and a little more.
+const DROP: u32 = 60;
 const LEGEND_TOP: u32 = 200;
 const LEGEND_ROW: u32 = 200;
 
@@ -312,7 +316,7 @@ const SHAPES: &str = "\
 <circle id=\"again\" r=\"4\" stroke-width=\"1.6\"/>\
 <path id=\"probe\" d=\"M0-5 5 0 0 5-5 0Z\" stroke-width=\"1.6\"/>\
 <path id=\"reset\" d=\"M-4-4H4V4H-4Z\" stroke-width=\"1.6\"/>\
-<path id=\"received\" d=\"M0-5 4.6 4H-4.6Z\" stroke-width=\"1.6\"/>\
+<path id=\"received\" d=\"M0 3 3.5 9H-3.5Z\" stroke-width=\"1.2\"/>\
 <path id=\"note\" d=\"M0-8V8\" stroke-width=\"2\"/>\
 <path id=\"dead\" d=\"M-6-6 6 6M6-6-6 6\" stroke-width=\"3\" stroke-linecap=\"round\"/>\
 <path id=\"closed\" d=\"M0-6V6\" stroke-width=\"2\"/>\
