@@ -145,7 +145,7 @@ fn a_nat_is_invisible_while_it_remembers() {
 #[test]
 fn the_entry_lives_for_exactly_its_time_and_either_side_renews_it() {
     for side in [World::client_ends, World::server_ends] {
-        for (wait, alive) in [(300 * SECOND - MS, true), (300 * SECOND, false)] {
+        for (wait, alive) in [(Duration::from_millis(299_999), true), (300 * SECOND, false)] {
             let mut world = World::new(Nat::new(PUBLIC), Options::new());
             world.run_to(wait);
             let from = side(&world);
@@ -208,7 +208,7 @@ fn at_the_limit_itself_keepalive_is_too_late() {
 
 #[test]
 fn a_load_balancer_resets_at_the_next_write_and_not_before() {
-    for (wait, alive) in [(900 * SECOND - MS, true), (900 * SECOND, false)] {
+    for (wait, alive) in [(Duration::from_millis(899_999), true), (900 * SECOND, false)] {
         let mut world = World::new(Tracker::load_balancer(), Options::new());
         world.run_to(wait);
         let client = world.client_ends();

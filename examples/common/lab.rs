@@ -234,6 +234,7 @@ pub(crate) fn keepalive(idle: u64, interval: u64, probes: u32) -> Result<Options
 }
 
 /// A figure of the story, which has to be the documented one.
+#[allow(clippy::needless_pass_by_value)] // figures made on the spot
 pub(crate) fn promised<T: PartialEq + std::fmt::Display>(what: &str, found: T, documented: T) -> Result<T, Failure> {
     if found == documented { Ok(found) } else { Err(format!("{what}: {found}, and {documented} was promised").into()) }
 }

@@ -1,7 +1,7 @@
 //! Boxes that forget: what a NAT and a load balancer do to connections that are silent for long, and what helps.
 //!
-//! Six lives side by side: a NAT that forgets after 300 s and says nothing, a load balancer that forgets after 900 s and
-//! then resets; with keepalive off, by default, and below the limit. Then the same from the server's side.
+//! Six lives side by side: a NAT that forgets after 300 s and says nothing, a load balancer that forgets after 900 s
+//! and then resets; with keepalive off, by default, and below the limit. Then the same from the server's side.
 
 #![allow(clippy::std_instead_of_core, clippy::std_instead_of_alloc)] // a program with an operating system
 

@@ -42,9 +42,7 @@ pub(super) fn story() -> Outcome {
     set_keepalive(&mut lab, server)?;
     let (died, _) = lab.death(server)?;
     promised("when", millis(died) / 1000, 630)?;
-    say(
-        "  and also of one that is well, since the NAT has forgotten it by then: 600 s are too long for a limit of 300 s.",
-    );
+    say("  and of one that is well, too: the NAT has forgotten it by then. 600 s is too long for a limit of 300 s.");
     Ok(())
 }
 

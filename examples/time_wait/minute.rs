@@ -21,10 +21,10 @@ pub(crate) fn story(files: &mut Files) -> Outcome {
         timeline.push(left_over(label, fin_timeout, options, peer_closes, lasts)?);
     }
     files.show(&timeline)?;
+    say("TIME-WAIT lasts 60 s whatever is set (Linux TCP_TIMEWAIT_LEN). tcp_fin_timeout and TCP_LINGER2 limit");
     say(
-        "TIME-WAIT lasts 60 s whatever is set (Linux TCP_TIMEWAIT_LEN). tcp_fin_timeout and TCP_LINGER2 limit FIN-WAIT-2,",
+        "FIN-WAIT-2, in which an orphan waits for the peer's FIN. Shortening it frees nothing of what a burst leaves behind.",
     );
-    say("in which an orphan waits for the peer's FIN. Shortening it frees nothing of what a burst leaves behind.");
     Ok(())
 }
 

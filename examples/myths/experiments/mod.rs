@@ -72,6 +72,7 @@ impl Finding {
     }
 
     /// A figure, and what it is documented to be.
+    #[allow(clippy::needless_pass_by_value)] // figures made on the spot
     pub(crate) fn same<T: PartialEq + Display>(&mut self, what: &str, found: T, documented: T) {
         self.seen(format!("{what}: {found}"));
         self.compared += 1;

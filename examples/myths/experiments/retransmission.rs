@@ -32,8 +32,8 @@ pub(super) const MYTHS: &[Row] = &[
     ),
     (
         "Linux has an HZ of 1000 ms, and its timeouts follow from it.",
-        "HZ is ticks a second. A tick only rounds: with 1000 a second, as here, 200 ms become 201, with 250 they become \
-         204. The largest wait is 120 s with either.",
+        "HZ is ticks a second. A tick only rounds: with 1000 a second, as here, 200 ms become 201, with 250 they \
+         become 204. The largest wait is 120 s with either.",
         ticks,
     ),
     (

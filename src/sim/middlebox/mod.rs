@@ -1,8 +1,8 @@
 //! Boxes between two hosts that remember connections, and forget them: where most long silences really end.
 //!
 //! A [`Middlebox`] stands on a link ([`Sim::place`]), sees what passes both ways, and says of each packet whether it
-//! goes on, is changed, is dropped, or is answered. It has no timers: whether an entry is too old is asked when a packet
-//! needs it, so the answer is exact, and a box without traffic costs nothing.
+//! goes on, is changed, is dropped, or is answered. It has no timers: whether an entry is too old is asked when a
+//! packet needs it, so the answer is exact, and a box without traffic costs nothing.
 //!
 //! | box | after the silence it allows | default |
 //! |---|---|---|

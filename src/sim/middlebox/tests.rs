@@ -90,7 +90,7 @@ fn an_entry_lives_exactly_its_idle_time_after_the_last_packet_of_either_side() {
             ] {
                 let mut last = NOW;
                 for _ in 0..3 {
-                    last += idle - US;
+                    last += idle.saturating_sub(US);
                     assert!(pass(last, side, Flags::ACK), "a microsecond before {idle:?}");
                 }
                 assert!(!pass(last + idle, side, Flags::ACK), "after {idle:?}");
@@ -106,8 +106,8 @@ fn what_only_one_side_has_begun_or_both_have_ended_is_forgotten_sooner() {
     let [cast, _] = casts();
     let timeouts = Timeouts { established: 300 * SECOND, transitory: 10 * SECOND };
     let known = || opened(Tracker::firewall().with_timeouts(timeouts), &cast, cast.client);
-    let after = |pass: &mut dyn FnMut(Instant, Side, Flags) -> bool, wait| {
-        [wait - US, 2 * wait - 2 * US].map(|wait| pass(NOW + wait, Side::Inside, Flags::ACK))
+    let after = |pass: &mut dyn FnMut(Instant, Side, Flags) -> bool, wait: Duration| {
+        [1, 2].map(|times: u32| pass(NOW + times * wait.saturating_sub(US), Side::Inside, Flags::ACK))
     };
     assert_eq!(after(&mut known(), 300 * SECOND), [true; 2]);
 
