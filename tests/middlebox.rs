@@ -110,8 +110,8 @@ fn black_hole(srtt: Duration) -> Duration {
     let mut rto = srtt + 200 * MS;
     // The probe goes out before the timeout would (RFC 8985 7.2), which then starts again in full.
     let mut at = (2 * srtt + 200 * MS).min(rto) + rto;
-    let first = at;
-    while at - first < Duration::from_millis(924_600) {
+    let limit = at + Duration::from_millis(924_600);
+    while at < limit {
         rto = (2 * rto).min(120 * SECOND);
         at += rto;
     }

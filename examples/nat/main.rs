@@ -40,7 +40,9 @@ fn story(files: &mut Files) -> Outcome {
     }
     files.show(&timeline)?;
     say("What was seen");
-    lives.iter().for_each(|life| say(format!("  {}", life.words)));
+    for life in &lives {
+        say(format!("  {}", life.words));
+    }
     say("");
     server::story()
 }
@@ -121,7 +123,7 @@ fn idle(middle: Middle, options: Options) -> Result<(Lab, End, End), Failure> {
 
 fn dies(lab: &mut Lab, client: End, after_ms: u64, errno: &str) -> Outcomes {
     let (at, error) = lab.death(client)?;
-    let lived = promised("it lived after the write", seconds(millis(at - SILENCE)), seconds(after_ms))?;
+    let lived = promised("it lived after the write", seconds(millis(at.saturating_sub(SILENCE))), seconds(after_ms))?;
     let errno = promised("its error", format!("{:?}", error.errno()), errno.to_owned())?;
     let when = if after_ms == 0 { "at once".into() } else { format!("{lived} later") };
     Ok(format!("the write looks well, and {when} there is {errno}."))
