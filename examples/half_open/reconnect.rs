@@ -43,7 +43,7 @@ pub(crate) fn story(files: &mut Files) -> Outcome {
     say("\nWhat was seen");
     tell(format!(
         "The server takes the SYN for a forgery (RFC 5961) and answers with an ACK of what it knows, which the client \
-         does not: reset. Now the server's read says {:?}, and the client's second SYN, sent at once, begins a new \
+         does not: reset. Now the server's read says {:?}, and the client's second SYN, hurried by that, begins a new \
          connection, which is there after {}.",
         error.errno(),
         in_words(took)
