@@ -1,8 +1,8 @@
 //! The examples: their arguments, the figure of the README that one of them draws, and that all of them are listed.
 #![cfg(all(feature = "sim", feature = "tun"))]
+// Examples are programs with an operating system: the library's care to name `core` and `alloc` is not needed there.
+#![allow(clippy::std_instead_of_core, clippy::std_instead_of_alloc)]
 
-// What examples and tests share is compiled into each; no one uses all of it.
-#[allow(dead_code)]
 #[path = "../examples/common/mod.rs"]
 mod common;
 #[allow(dead_code)]

@@ -46,7 +46,9 @@ pub(crate) fn figure() -> Result<(Timeline, Vec<Cure>), Failure> {
     ];
     let mut timeline =
         Timeline::new("The peer is gone. When does TCP notice?").with_axis_title("time since the peer went silent");
-    cures.iter().for_each(|cure| timeline.push(cure.lane.clone()));
+    for cure in &cures {
+        timeline.push(cure.lane.clone());
+    }
     Ok((timeline, cures))
 }
 

@@ -14,7 +14,7 @@ mod retries2;
 #[cfg(target_os = "linux")]
 mod tun;
 
-use common::{Example, Files, Outcome, say};
+use common::{Example, Files, Outcome, say, tell};
 use figure::{Cure, PATIENCE, figure};
 use longhaul::timeline::in_words;
 use std::process::ExitCode;
@@ -67,14 +67,15 @@ fn explain(cures: &[Cure]) -> Outcome {
             reading.when()
         ),
         format!(
-            "Keepalive finds a silent peer in {} and one that forgot us in {}, but only while nothing is in flight:",
+            "Keepalive finds a silent peer in {} and one that forgot us in {}, but only while nothing is in flight: \
+             with a request under way it leaves the judgement to retransmission, and that takes {}.",
             idle.when(),
-            rebooted.when()
+            rebooted.when(),
+            busy.when()
         ),
-        format!("with a request under way it leaves the judgement to retransmission, and that takes {}.", busy.when()),
         "An idle connection with nothing set is never found out. Set both: keepalive, and a user timeout.".into(),
     ] {
-        say(format!("  {line}"));
+        tell(line);
     }
     Ok(())
 }

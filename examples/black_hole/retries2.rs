@@ -1,7 +1,7 @@
 //! Why everybody quotes 924.6 s, and why it is not what happens.
 
 use crate::common::pair::{Pair, times};
-use crate::common::{Failure, Files, Outcome, say};
+use crate::common::{Failure, Files, Outcome, say, tell};
 use crate::figure::LIMIT;
 use longhaul::config::Sysctl;
 use longhaul::liveness::retransmission::{MODEL_BASE, model_timeout};
@@ -48,20 +48,22 @@ pub(crate) fn story(files: &mut Files) -> Outcome {
 fn explain(run: &Run, limit: Duration) -> Outcome {
     let copies = times(&run.lane, Kind::Retransmission);
     let [first, .., last] = copies[..] else { return Err("it was resent once at most".into()) };
-    let clock = |at: Duration| (at - first).as_secs_f64();
+    let clock = |at: Duration| at.saturating_sub(first).as_secs_f64();
     let limit = limit.as_secs_f64();
-    say(format!(
-        "\n  15 is no number of retransmissions. It stands for the time that 16 timeouts take when the first is exactly\n  \
-         200 ms and each next one twice as long, up to two minutes: {limit} s. The clock starts with the first\n  \
-         retransmission, at {:.3} s, and is read when the timer fires. At {:.3} s it said {:.3} s, and a copy was\n  \
-         sent. At {:.3} s it said {:.3} s, and that is more than {limit} s: dead. So {limit} s is a lower bound that\n  \
-         nobody dies at, and the first timeout decides what comes on top.\n",
+    say("");
+    tell(format!(
+        "15 is no number of retransmissions. It stands for the time that 16 timeouts take when the first is exactly \
+         200 ms and each next one twice as long, up to two minutes: {limit} s. The clock starts with the first \
+         retransmission, at {:.3} s, and is read when the timer fires. At {:.3} s it said {:.3} s, and a copy was \
+         sent. At {:.3} s it said {:.3} s, and that is more than {limit} s: dead. So {limit} s is a lower bound that \
+         nobody dies at, and the first timeout decides what comes on top.",
         first.as_secs_f64(),
         last.as_secs_f64(),
         clock(last),
         run.death.as_secs_f64(),
         clock(run.death),
     ));
+    say("");
     if clock(last) >= limit || clock(run.death) < limit {
         return Err("the clock does not explain this death".into());
     }

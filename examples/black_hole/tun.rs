@@ -2,7 +2,7 @@
 
 use crate::common::pair::keepalive;
 use crate::common::tun::{KERNEL, Lab, errno_of, wait_for_death};
-use crate::common::{Failure, Files, Outcome, say};
+use crate::common::{Failure, Files, Outcome, say, tell};
 use longhaul::net::TcpStream;
 use longhaul::options::Options;
 use longhaul::time::{Duration, Instant};
@@ -51,7 +51,9 @@ pub(crate) fn story(files: &mut Files) -> Outcome {
     let mut timeline = Timeline::new("A cut wire, and a real kernel behind it")
         .with_axis_title("time since the cut")
         .with_first(SECOND / 10);
-    lanes.into_iter().for_each(|lane| timeline.push(lane));
+    for lane in lanes {
+        timeline.push(lane);
+    }
     files.show(&timeline)?;
     explain(&timeline)
 }
@@ -83,7 +85,9 @@ fn live(lab: &Lab, case: &Case, mut ours: &TcpStream, cut: Instant) -> Result<La
     let error = wait_for_death(ours, LIMIT)?;
     let end = (lab.net.now(), errno_of(&error));
     let mut lane = lab.lane(case.label, ours.local_addr()?, cut, Some(end)).with_detail(case.detail);
-    note.into_iter().for_each(|note| lane.mark(note));
+    if let Some(note) = note {
+        lane.mark(note);
+    }
     Ok(lane)
 }
 
@@ -91,8 +95,9 @@ fn explain(timeline: &Timeline) -> Outcome {
     let deaths =
         timeline.lanes().iter().map(|lane| lane.death().ok_or("one of them lives")).collect::<Result<Vec<_>, _>>()?;
     let [default, limited, reading, busy, idle] = deaths[..] else { return Err("other lanes than expected".into()) };
-    say(format!(
-        "With a request in flight tcp_retries2 = 3 took {}, and neither a read timeout ({}) nor keepalive ({}) changed\n\
+    say("What was seen");
+    tell(format!(
+        "With a request in flight tcp_retries2 = 3 took {}, and neither a read timeout ({}) nor keepalive ({}) changed \
          that; the user timeout did: {}. Idle, keepalive needed {}.",
         in_words(default),
         in_words(reading),

@@ -3,9 +3,8 @@
 //! An example is an [`Example`]: a story in virtual time, and perhaps the same against a real kernel. It ends with 0 if
 //! everything went as promised, 1 if not, and 2 if it was called wrongly.
 
-// A program with an operating system: the library's care to name `core` and `alloc` is not needed here. And each
-// example uses its own part of this.
-#![allow(clippy::std_instead_of_core, clippy::std_instead_of_alloc, dead_code)]
+// Each example uses its own part of this.
+#![allow(dead_code)]
 
 pub(crate) mod arguments;
 pub(crate) mod pair;
@@ -138,6 +137,19 @@ impl Files {
 
 /// As wide as a terminal is that was made a little wider.
 pub(crate) const COLUMNS: usize = 110;
+
+/// Prints a paragraph, indented and broken into lines.
+pub(crate) fn tell(paragraph: impl Display) {
+    let mut line = String::new();
+    for word in paragraph.to_string().split_whitespace() {
+        if !line.is_empty() && line.len() + word.len() + 3 > COLUMNS {
+            say(std::mem::take(&mut line));
+        }
+        line += if line.is_empty() { "  " } else { " " };
+        line += word;
+    }
+    say(line);
+}
 
 /// Prints a line. Whoever reads may stop reading (`| head`), which is no failure.
 pub(crate) fn say(line: impl Display) {

@@ -11,7 +11,7 @@ mod reconnect;
 mod tun;
 
 use common::pair::{Death, Pair, keepalive};
-use common::{Example, Failure, Files, Outcome, say};
+use common::{Example, Failure, Files, Outcome, say, tell};
 use longhaul::config::Sysctl;
 use longhaul::error::{Errno, Error};
 use longhaul::options::Options;
@@ -53,7 +53,9 @@ fn story(files: &mut Files) -> Outcome {
         live(files, "keepalive 10 s, 2 s, 3", "the peer stays away", keepalive(10, 2, 3)?, Past::Gone, false)?,
     ];
     let mut timeline = Timeline::new("The peer lost its memory").with_axis_title("time since then");
-    lives.iter().for_each(|life| timeline.push(life.lane.clone()));
+    for life in &lives {
+        timeline.push(life.lane.clone());
+    }
     files.show(&timeline)?;
     explain(&lives)?;
     reconnect::story(files)
@@ -109,20 +111,17 @@ fn explain(lives: &[Life]) -> Outcome {
     let when = |life: &Life| life.death.map_or("never".into(), |death| in_words(death.after));
     let [first, second] = write.said[..] else { return Err("a dead connection said too little".into()) };
     say("What was seen");
-    say(format!("  read alone finds out nothing: after {} it still waits.", in_words(HOUR)));
-    say(format!(
-        "  write succeeds, since it only queues. A peer that is back answers with a reset after {}: then read says\n  \
-         {:?}, once, and the next write {:?}. A peer that stays away is given up after {}.",
+    tell(format!("read alone finds out nothing: after {} it still waits.", in_words(HOUR)));
+    tell(format!(
+        "write succeeds, since it only queues. A peer that is back answers with a reset after {}: then read says {:?}, \
+         once, and the next write {:?}. A peer that stays away is given up after {}.",
         when(write),
         first.errno(),
         second.errno(),
         when(lost)
     ));
-    say(format!(
-        "  keepalive finds out by itself: {} if the peer is back, {} if not.\n",
-        when(probed),
-        when(unanswered)
-    ));
+    tell(format!("keepalive finds out by itself: {} if the peer is back, {} if not.", when(probed), when(unanswered)));
+    say("");
     let errnos = [read, write, lost, probed, unanswered].map(|life| life.death.map(|death| death.error.errno()));
     let (reset, silence) = (Some(Errno::ECONNRESET), Some(Errno::ETIMEDOUT));
     if errnos != [None, reset, silence, reset, silence] || second.errno() != Errno::EPIPE {

@@ -2,7 +2,7 @@
 
 use crate::ROUND_TRIP;
 use crate::common::pair::{Pair, SERVER};
-use crate::common::{Files, Outcome, say};
+use crate::common::{Files, Outcome, say, tell};
 use longhaul::config::Sysctl;
 use longhaul::options::Options;
 use longhaul::stack::Stack;
@@ -40,10 +40,11 @@ pub(crate) fn story(files: &mut Files) -> Outcome {
     for line in &pair.sim.trace()[before..] {
         say(line);
     }
-    say(format!(
-        "\nWhat was seen\n  The server takes the SYN for a forgery (RFC 5961) and answers with an ACK of what it knows, \
-         which the client\n  does not: reset. Now the server's read says {:?}, and the client's second SYN, sent at \
-         once, begins a new\n  connection, which is there after {}.",
+    say("\nWhat was seen");
+    tell(format!(
+        "The server takes the SYN for a forgery (RFC 5961) and answers with an ACK of what it knows, which the client \
+         does not: reset. Now the server's read says {:?}, and the client's second SYN, hurried by that, begins a new \
+         connection, which is there after {}.",
         error.errno(),
         in_words(took)
     ));

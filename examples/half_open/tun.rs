@@ -2,7 +2,7 @@
 
 use crate::common::pair::keepalive;
 use crate::common::tun::{KERNEL, Lab, errno_of, wait_for_death};
-use crate::common::{Failure, Files, Outcome, say};
+use crate::common::{Failure, Files, Outcome, say, tell};
 use longhaul::time::Duration;
 use longhaul::timeline::{Lane, Timeline, in_words};
 use std::io::{Read, Write};
@@ -57,9 +57,10 @@ fn reconnect(lab: &Lab, listener: &std::net::TcpListener) -> Outcome {
     theirs.set_read_timeout(Some(LIMIT))?;
     let error = theirs.read(&mut [0; 64]).err().ok_or("the kernel's old connection survived")?;
     listener.accept()?;
-    say(format!(
-        "What was seen\n  Now we forgot, and connected again from port {}: the kernel's old connection ended with \
-         {:?},\n  and the new one was there after {}.",
+    say("What was seen");
+    tell(format!(
+        "Now we forgot, and connected again from port {}: the kernel's old connection ended with {:?}, and the new one \
+         was there after {}.",
         again.local_addr()?.port(),
         error.kind(),
         in_words(took)

@@ -9,7 +9,7 @@ mod common;
 mod tun;
 
 use common::pair::{Death, Pair, keepalive, times};
-use common::{Example, Failure, Files, Outcome, say};
+use common::{Example, Failure, Files, Outcome, say, tell};
 use longhaul::config::Sysctl;
 use longhaul::error::Errno;
 use longhaul::sim::Fate;
@@ -145,16 +145,16 @@ fn explain(seen: &[Seen]) -> Outcome {
     let when = |life: &Seen| life.death.map_or("never".into(), |death| in_words(death.after));
     let count = |life: &Seen| times(&life.lane, Kind::Probe).len();
     say("What was seen");
-    say(format!("  alive: {} probes in {}, each answered; nothing else happened.", count(alive), in_words(LIMIT)));
-    say(format!(
-        "  crashed: dead after {} = {time} + {probes} x {interval} s, with ETIMEDOUT, and a reset to whoever listens.",
+    tell(format!("alive: {} probes in {}, each answered; nothing else happened.", count(alive), in_words(LIMIT)));
+    tell(format!(
+        "crashed: dead after {} = {time} + {probes} x {interval} s, with ETIMEDOUT, and a reset to whoever listens.",
         when(crashed)
     ));
-    say(format!("  rebooted: the first probe drew a reset: ECONNRESET after {}.", when(rebooted)));
-    say(format!(
-        "  unreachable: what a router says of a probe counts for nothing, since a probe is numbered below what is in\n  \
-         flight, and anybody could quote that: {:?} after {}. What it says of another packet kills no\n  \
-         connection either, but is remembered: {:?} after {}.",
+    tell(format!("rebooted: the first probe drew a reset: ECONNRESET after {}.", when(rebooted)));
+    tell(format!(
+        "unreachable: what a router says of a probe counts for nothing, since a probe is numbered below what can be \
+         in flight: {:?} after {}. What it says of another packet kills no connection either, but is remembered: \
+         {:?} after {}.",
         errno(ignored).ok_or("it lives")?,
         when(ignored),
         errno(unreachable).ok_or("it lives")?,

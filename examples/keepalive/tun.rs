@@ -3,7 +3,7 @@
 use crate::common::pair::keepalive;
 use crate::common::tun::{KERNEL, Lab, errno_of, wait_for_death};
 use crate::common::{Failure, Files, Outcome, say};
-use longhaul::time::{Duration, Instant};
+use longhaul::time::Duration;
 use longhaul::timeline::{Lane, Scale, Timeline, in_words};
 
 const LIMIT: Duration = Duration::from_secs(8);
@@ -46,15 +46,12 @@ fn live(lab: &Lab, listener: &std::net::TcpListener, peer: Peer, label: &str) ->
     }
     ours.set_options(keepalive(1, 1, 3)?)?;
     let since = lab.net.now();
-    let end: Option<(Instant, String)> = match peer {
-        Peer::Well => {
-            std::thread::sleep(LIMIT / 2);
-            None
-        }
-        _ => {
-            let error = wait_for_death(&ours, LIMIT)?;
-            Some((lab.net.now(), errno_of(&error)))
-        }
+    let end = if let Peer::Well = peer {
+        std::thread::sleep(LIMIT / 2);
+        None
+    } else {
+        let error = wait_for_death(&ours, LIMIT)?;
+        Some((lab.net.now(), errno_of(&error)))
     };
     let lane = lab.lane(label, ours.local_addr()?, since, end);
     lab.net.restore();

@@ -11,7 +11,7 @@ mod common;
 mod lab;
 mod server;
 
-use common::{Example, Files, Outcome, say};
+use common::{Example, Files, Outcome, say, tell};
 use lab::{End, Failure, Lab, SECOND, Setup, black_hole_ms, keepalive, millis, model_ms, promised, seconds};
 use longhaul::options::Options;
 use longhaul::sim::{Nat, Tracker};
@@ -41,7 +41,7 @@ fn story(files: &mut Files) -> Outcome {
     files.show(&timeline)?;
     say("What was seen");
     for life in &lives {
-        say(format!("  {}", life.words));
+        tell(&life.words);
     }
     say("");
     server::story()

@@ -1,6 +1,6 @@
 //! A hundred short connections, and what they leave behind.
 
-use crate::common::{Files, Outcome, say};
+use crate::common::{Files, Outcome, say, tell};
 use crate::lab::{End, Failure, Lab, Setup, promised};
 use longhaul::options::Options;
 use longhaul::time::Duration;
@@ -48,8 +48,11 @@ pub(crate) fn story(files: &mut Files) -> Outcome {
     let a = lab.a;
     let left = promised("one persistent connection", lab.sim.stack(a).time_wait_len(), 1)?;
     say(format!("  {:<33} {left:>7} {:>7}  the answer", "one connection for all requests", 0));
-    say("A reset saves the block, and with it the certainty that the answer was read. A persistent connection saves");
-    say("ninety-nine of a hundred; and a client that is told to close first spreads them over all clients.\n");
+    tell(
+        "A reset saves the block, and loses the certainty that the answer was read. A persistent connection saves \
+         ninety-nine of a hundred; and where clients close first, each keeps its own.",
+    );
+    say("");
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! Two states that last a minute by default, and are not the same.
 
-use crate::common::{Files, Outcome, say};
+use crate::common::{Files, Outcome, tell};
 use crate::lab::{Failure, Lab, SECOND, Setup, millis, promised};
 use longhaul::config::Sysctl;
 use longhaul::options::Options;
@@ -21,9 +21,10 @@ pub(crate) fn story(files: &mut Files) -> Outcome {
         timeline.push(left_over(label, fin_timeout, options, peer_closes, lasts)?);
     }
     files.show(&timeline)?;
-    say("TIME-WAIT lasts 60 s whatever is set (Linux TCP_TIMEWAIT_LEN). tcp_fin_timeout and TCP_LINGER2 limit");
-    say(
-        "FIN-WAIT-2, in which an orphan waits for the peer's FIN. Shortening it frees nothing of what a burst leaves behind.",
+    tell(
+        "TIME-WAIT lasts 60 s whatever is set (Linux TCP_TIMEWAIT_LEN). tcp_fin_timeout and TCP_LINGER2 limit \
+         FIN-WAIT-2, in which an orphan waits for the peer's FIN. Shortening it frees nothing of what a burst leaves \
+         behind.",
     );
     Ok(())
 }

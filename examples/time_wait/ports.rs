@@ -1,6 +1,6 @@
 //! A client with twenty ports, and the error that comes of closing first.
 
-use crate::common::{Outcome, say};
+use crate::common::{Outcome, say, tell};
 use crate::lab::{Failure, Lab, SECOND, Setup, promised};
 use longhaul::config::Sysctl;
 use longhaul::options::Options;
@@ -31,8 +31,11 @@ pub(crate) fn story() -> Outcome {
         let third = promised(words, until_exhausted(&mut lab)?, PORTS)?;
         say(format!("  {words:<38} {first:>7} {second:>26} {third:>16}"));
     }
-    say("A block may be reused a second after it was made (tcp_tw_reuse_delay), for the timestamps tell old segments");
-    say("from new ones. Ports are counted for each destination: another server's address would be reached at once.\n");
+    tell(
+        "A block may be reused a second after it was made (tcp_tw_reuse_delay), for the timestamps tell old segments \
+         from new ones. Ports are counted for each destination: another server's address would be reached at once.",
+    );
+    say("");
     Ok(())
 }
 

@@ -23,7 +23,8 @@ pub struct Seen<'a> {
     pub kind: Option<EmitKind>,
     /// It went no further: the wire is cut, or the device refused it.
     pub lost: bool,
-    /// What there is to say about it, such as `retransmission` or `lost: the wire is cut`; empty if nothing. The capture carries it as a comment.
+    /// What there is to say about it, such as `retransmission` or `lost: the wire is cut`; empty if nothing. The
+    /// capture carries it as a comment.
     pub note: &'a str,
 }
 

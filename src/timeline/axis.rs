@@ -221,6 +221,18 @@ mod tests {
     }
 
     #[test]
+    fn what_is_earlier_than_the_first_crowds_at_the_beginning() {
+        let mut timeline = Timeline::new("").with_first(Duration::from_millis(100));
+        let mut lane = Lane::new("");
+        lane.mark(Mark::new(Duration::from_micros(70), Kind::Sent));
+        lane.lives(Duration::from_secs(10), "");
+        timeline.push(lane);
+        let axis = Axis::new(&timeline, 1600);
+        let at = |us| axis.place(Duration::from_micros(us));
+        assert_eq!([at(0), at(70), at(100_000), at(1_000_000), at(10_000_000)], [0, 0, 100, 850, 1600]);
+    }
+
+    #[test]
     fn a_linear_axis_is_one() {
         let axis = axis(Scale::Linear, &[0, 8000], 800);
         assert_eq!(axis.place(Duration::from_secs(3)), 300);

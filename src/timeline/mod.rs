@@ -98,8 +98,8 @@ impl Timeline {
         self
     }
 
-    /// From where on a logarithmic axis is one; what is earlier crowds at its beginning. Default: the first instant that
-    /// is told, rounded down. A recording of a real machine begins with microseconds that nobody wants to see.
+    /// From where on a logarithmic axis is one; what is earlier crowds at its beginning. Default: the first instant
+    /// that is told, rounded down. A recording of a real machine begins with microseconds that nobody wants to see.
     #[must_use]
     pub fn with_first(mut self, first: Duration) -> Self {
         self.first = Some(first);
