@@ -53,6 +53,9 @@ mod tests {
     fn texts_keep_to_the_line_and_away_from_each_other() {
         let mut rows = Rows::new(100, 2);
         assert_eq!(rows.place(50, 20), Some((0, 40)), "centred");
+        let mut other = Rows::new(100, 2);
+        other.place(50, 20);
+        assert_eq!(other.place(30, 18), Some((0, 12)), "to the left of its anchor, since centred it would touch");
         assert_eq!(rows.place(3, 20), Some((0, 0)), "at the edge");
         assert_eq!(rows.place(99, 20), Some((0, 80)));
         assert_eq!(rows.place(64, 12), Some((0, 64)), "to the right of its anchor");
