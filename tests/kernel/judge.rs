@@ -1,0 +1,96 @@
+//! Whether a kernel and our stack did the same: the same things in the same order, the kernel never earlier, and later
+//! only by what its timers and the machine explain.
+
+use crate::lateness::Clock;
+use crate::scenario::Scenario;
+use crate::timeline::{Entry, What};
+use core::fmt::Write as _;
+use core::time::Duration;
+
+/// Our stack's entries beside the kernel's. The error tells the first difference and shows both.
+pub(crate) fn judge(
+    scenario: &Scenario,
+    kernel: &[Entry],
+    model: &[Option<Entry>],
+    clock: Clock,
+) -> Result<(), String> {
+    if !kernel.iter().any(|entry| entry.what.is_output()) {
+        return Err("the kernel did nothing at all".to_owned());
+    }
+    let mut allowance = Allowance::default();
+    for number in 0..kernel.len().max(model.len()) {
+        let reason = match (kernel.get(number), model.get(number).and_then(Option::as_ref)) {
+            (Some(kernel), Some(model)) => compare(kernel, model, allowance.next(scenario, kernel, model, clock)),
+            (Some(kernel), None) => Some(format!("only the kernel did this: {}", kernel.what)),
+            (None, Some(model)) => Some(format!("only the stack did this: {}", model.what)),
+            (None, None) => None,
+        };
+        if let Some(reason) = reason {
+            return Err(format!("line {}: {reason}\n{}", number + 1, beside(kernel, model)));
+        }
+    }
+    Ok(())
+}
+
+/// What tells one entry from the other, if the kernel's may be so late.
+fn compare(kernel: &Entry, model: &Entry, allowed: Duration) -> Option<String> {
+    if kernel.what != model.what {
+        return Some(format!("the kernel did this: {}; the stack: {}", kernel.what, model.what));
+    }
+    if kernel.at + MILLISECOND < model.at {
+        return Some(format!("the kernel was early by {:?}: {}", model.at - kernel.at, kernel.what));
+    }
+    let late = kernel.at.saturating_sub(model.at);
+    (late > allowed).then(|| format!("the kernel was late by {late:?}, more than {allowed:?}: {}", kernel.what))
+}
+
+/// How late the kernel may be with its next entry.
+#[derive(Default)]
+struct Allowance {
+    /// When the kernel did what came before.
+    before: Duration,
+    /// When our stack would have, and how late the kernel might be then.
+    due: Duration,
+    allowed: Duration,
+}
+
+impl Allowance {
+    fn next(&mut self, scenario: &Scenario, kernel: &Entry, model: &Entry, clock: Clock) -> Duration {
+        let (timers, wait) = scenario.unseen;
+        let allowed = clock.lateness(model.at.saturating_sub(self.before)) + timers * clock.lateness(wait);
+        // What one timer brought about has the lateness of that timer.
+        let is_same_timer = model.at == self.due;
+        self.allowed = if is_same_timer { self.allowed.max(allowed) } else { allowed };
+        (self.before, self.due) = (kernel.at, model.at);
+        self.allowed
+    }
+}
+
+/// Both count milliseconds where a limit is compared, and may begin to at different microseconds.
+const MILLISECOND: Duration = Duration::from_millis(1);
+
+/// Both side by side: when the kernel did it, when our stack would have, and what.
+fn beside(kernel: &[Entry], model: &[Option<Entry>]) -> String {
+    let mut text = "   #    kernel    stack  what\n".to_owned();
+    for number in 0..kernel.len().max(model.len()) {
+        let (kernel, model) = (kernel.get(number), model.get(number).and_then(Option::as_ref));
+        let time =
+            |entry: Option<&Entry>| entry.map_or("-".to_owned(), |entry| format!("{:.3}", entry.at.as_secs_f64()));
+        let stack = if model.is_some_and(|model| model.what.is_output()) { time(model) } else { String::new() };
+        let what = match (kernel, model) {
+            (Some(kernel), Some(model)) if kernel.what != model.what => {
+                format!("{}  | stack: {}", kernel.what, model.what)
+            }
+            (Some(kernel), None) => format!("{}  | stack: nothing", kernel.what),
+            (None, Some(model)) => format!("nothing  | stack: {}", model.what),
+            (kernel, _) => kernel.map_or_else(String::new, |kernel| kernel.what.to_string()),
+        };
+        let _ = writeln!(text, "{:>4} {:>9} {stack:>8}  {what}", number + 1, time(kernel));
+    }
+    text
+}
+
+/// An end of watching is no output.
+pub(crate) fn outputs(entries: &[Entry]) -> usize {
+    entries.iter().filter(|entry| matches!(entry.what, What::Sent(_) | What::Died(_))).count()
+}

@@ -1,0 +1,7 @@
+//! The judge's own tests.
+
+use libtest_mimic::Trial;
+
+pub(crate) fn trials() -> Vec<Trial> {
+    Vec::new()
+}

@@ -1,0 +1,95 @@
+//! Nothing is in flight, and the peer is silent or not.
+
+use crate::scenario::{ALWAYS, Act, On, Opening, Reply, Scenario};
+use longhaul::wire::IcmpKind;
+
+pub(crate) fn scenarios() -> Vec<Scenario> {
+    let connected = |name| Scenario::new(name, Opening::Connect);
+    vec![
+        connected("keepalive: no answer")
+            .keepalive(1, 1, 3)
+            .at(4600, Act::Read(10))
+            .at(4700, Act::Write(10))
+            .until(5000),
+        connected("keepalive: every probe answered").keepalive(1, 1, 2).on(On::Probe, ALWAYS, ACK).until(4500),
+        connected("keepalive: two probes answered").keepalive(1, 1, 2).on(On::Probe, 2, ACK).until(6500),
+        connected("keepalive: an interval longer than the idle time")
+            .keepalive(1, 2, 2)
+            .on(On::Probe, 1, ACK)
+            .until(8500),
+        connected("keepalive: a user timeout ends it before the count")
+            .keepalive(1, 1, 10)
+            .before(&[Act::UserTimeout(2500)])
+            .until(4500),
+        connected("keepalive: a user timeout outlives the count")
+            .keepalive(1, 1, 1)
+            .before(&[Act::UserTimeout(3500)])
+            .until(6000),
+        connected("keepalive: a user timeout does not shorten a wait")
+            .keepalive(1, 3, 9)
+            .before(&[Act::UserTimeout(1500)])
+            .until(5500),
+        connected("keepalive: idle time shortened")
+            .keepalive(10, 1, 2)
+            .at(1500, Act::KeepIdle(2))
+            .unseen(1, 1)
+            .until(5500),
+        connected("keepalive: idle time shortened below the silence")
+            .keepalive(10, 1, 1)
+            .at(1500, Act::KeepIdle(1))
+            .until(3500),
+        connected("keepalive: count and interval changed")
+            .keepalive(1, 5, 9)
+            .at(500, Act::KeepIntvl(1))
+            .at(1500, Act::KeepCnt(2))
+            .unseen(1, 1)
+            .until(4500),
+        connected("keepalive: off and on")
+            .keepalive(1, 1, 3)
+            .at(1500, Act::Keepalive(false))
+            .at(2200, Act::Keepalive(true))
+            .until(6000),
+        connected("keepalive: switched on late")
+            .before(&[Act::KeepIdle(1), Act::KeepIntvl(1), Act::KeepCnt(1)])
+            .at(1500, Act::Keepalive(true))
+            .until(4500),
+        connected("keepalive: none while data is in flight")
+            .sysctl("tcp_retries2", "3")
+            .keepalive(1, 1, 2)
+            .at(500, Act::Write(100))
+            .until(8000),
+        connected("keepalive: again after data in flight")
+            .keepalive(1, 1, 1)
+            .at(500, Act::Write(100))
+            .hears(1300, ". 1:1(0) ack 101")
+            .unseen(2, 1)
+            .until(4500),
+        connected("keepalive: data counts as life")
+            .keepalive(1, 1, 1)
+            .hears(600, "P. 1:11(10) ack 1")
+            .unseen(1, 1)
+            .until(4000),
+        connected("keepalive: a reset for an answer")
+            .keepalive(1, 1, 3)
+            .on(On::Probe, 1, Reply::Text("R 1:1(0)".to_owned()))
+            .until(2500),
+        connected("keepalive: with timestamps")
+            .peer("mss 1460,sackOK,TS,wscale 7")
+            .keepalive(1, 1, 2)
+            .on(On::Probe, 1, ACK)
+            .until(5500),
+        Scenario::new("keepalive: inherited from the listener", Opening::Accept).keepalive(1, 1, 2).until(4500),
+        connected("keepalive: after the peer's FIN")
+            .keepalive(1, 1, 2)
+            .hears(100, "F. 1:1(0) ack 1")
+            .unseen(2, 1)
+            .until(4500),
+        connected("keepalive: the network had said why")
+            .keepalive(1, 1, 2)
+            .at(100, Act::Icmp(IcmpKind::V4Unreachable(1), 1))
+            .unseen(1, 1)
+            .until(4500),
+    ]
+}
+
+const ACK: Reply = Reply::Ack(u16::MAX);
