@@ -81,6 +81,21 @@ fn what_is_no_duplicate_does_not_count() {
 }
 
 #[test]
+fn after_a_timeout_a_duplicate_ack_stands_for_nothing() {
+    let mut t = without_sack();
+    t.mark();
+    t.write(4380);
+    expect_segments(&mut t, 1, 3, true);
+    t.expect_at(ms(201), ". 1:1461(1460) ack 1");
+    for _ in 0..4 {
+        t.advance(ms(50));
+        t.inject(". 1:1(0) ack 1");
+        t.expect_nothing();
+    }
+    t.expect_at(ms(603), ". 1:1461(1460) ack 1");
+}
+
+#[test]
 fn the_first_two_duplicate_acks_let_new_data_out() {
     // RFC 3042, limited transmit.
     let mut t = without_sack();

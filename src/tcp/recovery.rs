@@ -113,14 +113,17 @@ impl Conn {
     }
 
     /// Without SACK, duplicate ACKs stand for segments received; an ACK that moves on takes back what it covers
-    /// (Linux `tcp_add_reno_sack`, `tcp_remove_reno_sacks`).
+    /// (Linux `tcp_add_reno_sack`, `tcp_remove_reno_sacks`). What is believed lost was not received: after a timeout a
+    /// duplicate ACK stands for nothing (`tcp_limit_reno_sacked`).
     fn count_duplicates(&mut self, acked: &Acked, buffers: &impl Buffers) {
         if acked.advanced {
             let covered = acked.segments.saturating_sub(1).min(u32::from(u16::MAX)) as u16;
             self.recovery.sacked_out = self.recovery.sacked_out.saturating_sub(covered);
         } else if acked.duplicate {
-            let most = buffers.sent_len().saturating_sub(1).min(usize::from(u16::MAX)) as u16;
-            self.recovery.sacked_out = self.recovery.sacked_out.saturating_add(1).min(most.max(1));
+            let records = (0..buffers.sent_len()).map_while(|index| buffers.sent(index));
+            let lost = records.filter(|sent| sent.marks.has(Marks::LOST)).count();
+            let most = buffers.sent_len().saturating_sub(lost.max(1)).min(usize::from(u16::MAX)) as u16;
+            self.recovery.sacked_out = self.recovery.sacked_out.saturating_add(1).min(most);
         }
     }
 
