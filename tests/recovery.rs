@@ -96,6 +96,21 @@ fn after_a_timeout_a_duplicate_ack_stands_for_nothing() {
 }
 
 #[test]
+fn the_first_ack_behind_data_tells_the_window_and_is_no_duplicate() {
+    let mut t = without_sack();
+    t.write(5840);
+    expect_segments(&mut t, 1, 4, true);
+    t.inject("P. 1:11(10) ack 1");
+    t.expect(". 5841:5841(0) ack 11");
+    for _ in 0..3 {
+        t.inject(". 11:11(0) ack 1");
+        t.expect_nothing();
+    }
+    t.inject(". 11:11(0) ack 1");
+    t.expect(". 1:1461(1460) ack 11");
+}
+
+#[test]
 fn the_first_two_duplicate_acks_let_new_data_out() {
     // RFC 3042, limited transmit.
     let mut t = without_sack();

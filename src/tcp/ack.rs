@@ -39,11 +39,11 @@ impl Conn {
         // hears of it. Whether a segment takes that path depends on the kernel's caches; here every ACK counts.
         self.probes = 0;
         self.soft_error = None;
-        let window_moved = self.update_window(header);
+        let tells_window = self.update_window(header);
         let had_flight = buffers.sent_len() > 0;
         let mut acked = self.release(header.ack, buffers);
         acked.sacked = self.mark_sacked(&header.options.sack, buffers);
-        acked.duplicate = !acked.advanced && !window_moved && segment.payload.is_empty() && had_flight;
+        acked.duplicate = !acked.advanced && !tells_window && segment.payload.is_empty() && had_flight;
         if acked.advanced {
             self.retransmission.on_progress();
         }
@@ -64,7 +64,8 @@ impl Conn {
     }
 
     /// RFC 9293 3.10.7.4: a segment may move the window only if it is newer than the last that did; Linux also accepts
-    /// a larger window, or zero, at the same sequence number (`tcp_may_update_window`).
+    /// a larger window, or zero, at the same sequence number (`tcp_may_update_window`). Returns whether it did; as in
+    /// Linux that makes it no duplicate, even if it says the same window again (`FLAG_WIN_UPDATE`).
     fn update_window(&mut self, header: &Header) -> bool {
         // The window of a SYN is never scaled (RFC 7323 2.2).
         let scale = if header.flags.contains(Flags::SYN) { 0 } else { self.snd_wscale };
@@ -76,10 +77,9 @@ impl Conn {
             return false;
         }
         self.snd_wl1 = header.seq;
-        let moved = window != self.snd_wnd;
         self.snd_wnd = window;
         self.max_window = self.max_window.max(window);
-        moved
+        true
     }
 
     /// Moves `snd_una`: bytes are forgotten at once, segments only as a whole.
