@@ -12,9 +12,9 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::Instant;
 
-/// Waits that ended later than the rule allows for, and by how much.
+/// Waits that ended later than the rule allows for.
 #[derive(Clone, Default)]
-pub(crate) struct Control(Arc<Mutex<Vec<(Instant, Duration)>>>);
+pub(crate) struct Control(Arc<Mutex<Vec<Wait>>>);
 
 impl Control {
     /// Starts watching, for as long as the process lives.
@@ -33,15 +33,25 @@ impl Control {
         loop {
             let start = Instant::now();
             let _ = near.recv(&mut [0]);
-            if let Some(late) = start.elapsed().checked_sub(clock.tick + clock.lateness(clock.tick)) {
-                self.0.lock().unwrap().push((start, late));
+            let end = Instant::now();
+            if let Some(late) = (end - start).checked_sub(clock.tick + clock.lateness(clock.tick)) {
+                self.0.lock().unwrap().push(Wait { start, end, late });
             }
         }
     }
 
-    /// The worst since `start`, beyond what is allowed for; zero on a machine that kept its times.
-    pub(crate) fn worst_since(&self, start: Instant) -> Duration {
+    /// The worst of the waits that ran between these, beyond what is allowed for; zero if the machine kept its times.
+    pub(crate) fn worst_between(&self, from: Instant, to: Instant) -> Duration {
         let late = self.0.lock().unwrap();
-        late.iter().filter(|(at, _)| *at >= start).map(|&(_, late)| late).max().unwrap_or_default()
+        let within = late.iter().filter(|wait| wait.start <= to && wait.end >= from);
+        within.map(|wait| wait.late).max().unwrap_or_default()
     }
+}
+
+/// A wait that ended too late.
+struct Wait {
+    start: Instant,
+    end: Instant,
+    /// Beyond what is allowed for.
+    late: Duration,
 }

@@ -7,41 +7,76 @@ use crate::timeline::{Entry, What};
 use core::fmt::Write as _;
 use core::time::Duration;
 
-/// Our stack's entries beside the kernel's. The error tells the first difference and shows both.
+/// The first difference.
+#[derive(Clone, Debug)]
+pub(crate) struct Difference {
+    pub(crate) kind: Kind,
+    /// When the kernel did what came before, and when it did this, or was to.
+    pub(crate) from: Duration,
+    pub(crate) to: Duration,
+    /// What differs, and both timelines.
+    pub(crate) text: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// One did this, the other that, or nothing.
+    What(Option<What>, Option<What>),
+    Early,
+    Late,
+}
+
+impl Difference {
+    /// Not a matter of time.
+    pub(crate) fn is_in_kind(&self) -> bool {
+        matches!(self.kind, Kind::What(..))
+    }
+}
+
+/// Our stack's entries beside the kernel's.
 pub(crate) fn judge(
     scenario: &Scenario,
     kernel: &[Entry],
     model: &[Option<Entry>],
     clock: Clock,
-) -> Result<(), String> {
-    if !kernel.iter().any(|entry| entry.what.is_output()) {
-        return Err("the kernel did nothing at all".to_owned());
-    }
+) -> Result<(), Difference> {
     let mut allowance = Allowance::default();
     for number in 0..kernel.len().max(model.len()) {
-        let reason = match (kernel.get(number), model.get(number).and_then(Option::as_ref)) {
-            (Some(kernel), Some(model)) => compare(kernel, model, allowance.next(scenario, kernel, model, clock)),
-            (Some(kernel), None) => Some(format!("only the kernel did this: {}", kernel.what)),
-            (None, Some(model)) => Some(format!("only the stack did this: {}", model.what)),
-            (None, None) => None,
+        let (ours, theirs) = (model.get(number).and_then(Option::as_ref), kernel.get(number));
+        let from = allowance.before;
+        let found = match (theirs, ours) {
+            (Some(theirs), Some(ours)) => compare(theirs, ours, allowance.next(scenario, theirs, ours, clock)),
+            _ => different(theirs, ours),
         };
-        if let Some(reason) = reason {
-            return Err(format!("line {}: {reason}\n{}", number + 1, beside(kernel, model)));
+        if let Some((kind, reason)) = found {
+            let to = theirs.or(ours).map_or(from, |entry| entry.at);
+            let text = format!("line {}: {reason}\n{}", number + 1, beside(kernel, model));
+            return Err(Difference { kind, from, to, text });
         }
     }
     Ok(())
 }
 
 /// What tells one entry from the other, if the kernel's may be so late.
-fn compare(kernel: &Entry, model: &Entry, allowed: Duration) -> Option<String> {
-    if kernel.what != model.what {
-        return Some(format!("the kernel did this: {}; the stack: {}", kernel.what, model.what));
-    }
-    if kernel.at + MILLISECOND < model.at {
-        return Some(format!("the kernel was early by {:?}: {}", model.at - kernel.at, kernel.what));
-    }
+fn compare(kernel: &Entry, model: &Entry, allowed: Duration) -> Option<(Kind, String)> {
     let late = kernel.at.saturating_sub(model.at);
-    (late > allowed).then(|| format!("the kernel was late by {late:?}, more than {allowed:?}: {}", kernel.what))
+    if kernel.what != model.what {
+        different(Some(kernel), Some(model))
+    } else if kernel.at + MILLISECOND < model.at {
+        Some((Kind::Early, format!("the kernel was early by {:?}: {}", model.at - kernel.at, kernel.what)))
+    } else if late > allowed {
+        let reason = format!("the kernel was late by {late:?}, more than {allowed:?}: {}", kernel.what);
+        Some((Kind::Late, reason))
+    } else {
+        None
+    }
+}
+
+fn different(kernel: Option<&Entry>, model: Option<&Entry>) -> Option<(Kind, String)> {
+    let what = |entry: Option<&Entry>| entry.map(|entry| entry.what.clone());
+    let says = |entry: Option<&Entry>| entry.map_or("nothing".to_owned(), |entry| entry.what.to_string());
+    let reason = format!("the kernel: {}; the stack: {}", says(kernel), says(model));
+    Some((Kind::What(what(kernel), what(model)), reason))
 }
 
 /// How late the kernel may be with its next entry.

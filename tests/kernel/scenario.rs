@@ -24,6 +24,8 @@ pub(crate) struct Scenario {
     pub(crate) until: Duration,
     /// Timers that ran out, one after the other, without a packet to show for it; and the wait of each.
     pub(crate) unseen: (u32, Duration),
+    /// Why our stack is known to differ.
+    pub(crate) differs: Option<&'static str>,
     /// The first kernel (major, minor) that behaves so.
     pub(crate) since: (u32, u32),
 }
@@ -111,6 +113,7 @@ impl Scenario {
             rules: Vec::new(),
             until: Duration::ZERO,
             unseen: (0, Duration::ZERO),
+            differs: None,
             since: (0, 0),
         }
     }
@@ -160,6 +163,10 @@ impl Scenario {
 
     pub(crate) fn unseen(self, timers: u32, secs: u64) -> Self {
         Self { unseen: (timers, Duration::from_secs(secs)), ..self }
+    }
+
+    pub(crate) fn differs(self, why: &'static str) -> Self {
+        Self { differs: Some(why), ..self }
     }
 
     pub(crate) fn since(self, major: u32, minor: u32) -> Self {

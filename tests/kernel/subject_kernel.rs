@@ -31,8 +31,14 @@ pub(crate) fn ends(opening: Opening) -> (SocketAddr, SocketAddr) {
 /// Namespaces are made one at a time: their making takes one lock in the kernel, and more than a tick.
 static MAKING: Mutex<()> = Mutex::new(());
 
+/// A life, and when it began.
+pub(crate) struct Life {
+    pub(crate) start: Instant,
+    pub(crate) timeline: Vec<Entry>,
+}
+
 /// What the kernel did. `None` where there is no namespace to be had.
-pub(crate) fn run(scenario: &Scenario) -> io::Result<Option<Vec<Entry>>> {
+pub(crate) fn run(scenario: &Scenario) -> io::Result<Option<Life>> {
     let mut builder = Namespace::builder().with_sysctl("net.ipv4.tcp_no_metrics_save", "1");
     for (name, value) in &scenario.sysctls {
         builder = builder.with_sysctl(&format!("net.ipv4.{name}"), value);
@@ -60,7 +66,7 @@ pub(crate) fn run(scenario: &Scenario) -> io::Result<Option<Vec<Entry>>> {
     };
     rig.open(socket, peer)?;
     rig.watch()?;
-    Ok(Some(rig.timeline))
+    Ok(Some(Life { start: rig.start, timeline: rig.timeline }))
 }
 
 struct Rig<'s> {

@@ -27,10 +27,16 @@ fn orphans() -> Vec<Scenario> {
             .until(4700),
         connected("close: lost data and FIN, with a user timeout")
             .before(&[Act::UserTimeout(1000)])
-            .at(100, Act::Write(100))
+            .at(100, Act::Write(1460))
             .at(200, Act::Close)
             .hears(2500, ". 1:1(0) ack 1")
             .until(3000),
+        connected("close: a lost FIN behind a small lost segment")
+            .before(&[Act::UserTimeout(1000)])
+            .at(100, Act::Write(100))
+            .at(200, Act::Close)
+            .until(3000)
+            .differs("Linux merges a FIN into the segment that it resends (tcp_retrans_try_collapse)"),
         connected("close: data behind a zero window is flushed when it opens")
             .on(On::Data, ALWAYS, Reply::Ack(u16::MAX))
             .hears(50, ". 1:1(0) ack 1 win 0")

@@ -82,13 +82,13 @@ fn progress() -> Vec<Scenario> {
     let write = Act::Write(100);
     let three = |name, retries| {
         let all = retries2(name, retries).before(&[Act::Nodelay(true)]);
-        all.at(100, Act::Write(100)).at(110, Act::Write(100)).at(120, Act::Write(100))
+        all.at(100, Act::Write(1460)).at(110, Act::Write(1460)).at(120, Act::Write(1460))
     };
     vec![
-        three("retransmission: an ACK restarts the timer", "1").hears(200, ". 1:1(0) ack 101").until(3000),
+        three("retransmission: an ACK restarts the timer", "1").hears(200, ". 1:1(0) ack 1461").until(3000),
         three("retransmission: progress within an episode", "3")
-            .hears(900, ". 1:1(0) ack 101")
-            .hears(1200, ". 1:1(0) ack 201")
+            .hears(900, ". 1:1(0) ack 1461")
+            .hears(1200, ". 1:1(0) ack 2921")
             .until(9000),
         three("retransmission: duplicate ACKs", "2")
             .hears(500, ". 1:1(0) ack 1")
@@ -100,9 +100,9 @@ fn progress() -> Vec<Scenario> {
             .until(3000),
         user_timeout("retransmission: user timeout after progress", 1500)
             .before(&[Act::Nodelay(true)])
-            .at(100, write.clone())
-            .at(110, write.clone())
-            .hears(900, ". 1:1(0) ack 101")
+            .at(100, Act::Write(1460))
+            .at(110, Act::Write(1460))
+            .hears(900, ". 1:1(0) ack 1461")
             .until(5000),
         retries2("retransmission: a new episode after the old", "1")
             .at(100, write.clone())
@@ -117,10 +117,23 @@ fn progress() -> Vec<Scenario> {
             .at(300, write.clone())
             .at(400, write.clone())
             .at(500, write.clone())
-            .at(600, write)
+            .at(600, write.clone())
             .until(3500),
+        retries2("retransmission: small segments", "1")
+            .before(&[Act::Nodelay(true)])
+            .at(100, write.clone())
+            .at(150, write)
+            .until(3000)
+            .differs("Linux merges small segments that it resends (tcp_retrans_try_collapse)"),
         three("retransmission: three duplicate ACKs", "1")
-            .at(130, Act::Write(100))
+            .hears(50, ". 1:1(0) ack 1")
+            .at(130, Act::Write(1460))
+            .hears(150, ". 1:1(0) ack 1")
+            .hears(151, ". 1:1(0) ack 1")
+            .hears(152, ". 1:1(0) ack 1")
+            .until(4000),
+        three("retransmission: two duplicate ACKs behind a window update", "1")
+            .at(130, Act::Write(1460))
             .hears(150, ". 1:1(0) ack 1")
             .hears(151, ". 1:1(0) ack 1")
             .hears(152, ". 1:1(0) ack 1")
