@@ -39,19 +39,19 @@ pub(crate) fn judge(
     kernel: &[Entry],
     model: &[Option<Entry>],
     clock: Clock,
-) -> Result<(), Difference> {
+) -> Result<(), Box<Difference>> {
     let mut allowance = Allowance::default();
     for number in 0..kernel.len().max(model.len()) {
         let (ours, theirs) = (model.get(number).and_then(Option::as_ref), kernel.get(number));
         let from = allowance.before;
         let found = match (theirs, ours) {
             (Some(theirs), Some(ours)) => compare(theirs, ours, allowance.next(scenario, theirs, ours, clock)),
-            _ => different(theirs, ours),
+            _ => Some(different(theirs, ours)),
         };
         if let Some((kind, reason)) = found {
             let to = theirs.or(ours).map_or(from, |entry| entry.at);
             let text = format!("line {}: {reason}\n{}", number + 1, beside(kernel, model));
-            return Err(Difference { kind, from, to, text });
+            return Err(Box::new(Difference { kind, from, to, text }));
         }
     }
     Ok(())
@@ -59,11 +59,11 @@ pub(crate) fn judge(
 
 /// What tells one entry from the other, if the kernel's may be so late.
 fn compare(kernel: &Entry, model: &Entry, allowed: Duration) -> Option<(Kind, String)> {
-    let late = kernel.at.saturating_sub(model.at);
+    let (late, early) = (kernel.at.saturating_sub(model.at), model.at.saturating_sub(kernel.at));
     if kernel.what != model.what {
-        different(Some(kernel), Some(model))
-    } else if kernel.at + MILLISECOND < model.at {
-        Some((Kind::Early, format!("the kernel was early by {:?}: {}", model.at - kernel.at, kernel.what)))
+        Some(different(Some(kernel), Some(model)))
+    } else if early > MILLISECOND {
+        Some((Kind::Early, format!("the kernel was early by {early:?}: {}", kernel.what)))
     } else if late > allowed {
         let reason = format!("the kernel was late by {late:?}, more than {allowed:?}: {}", kernel.what);
         Some((Kind::Late, reason))
@@ -72,11 +72,11 @@ fn compare(kernel: &Entry, model: &Entry, allowed: Duration) -> Option<(Kind, St
     }
 }
 
-fn different(kernel: Option<&Entry>, model: Option<&Entry>) -> Option<(Kind, String)> {
+fn different(kernel: Option<&Entry>, model: Option<&Entry>) -> (Kind, String) {
     let what = |entry: Option<&Entry>| entry.map(|entry| entry.what.clone());
     let says = |entry: Option<&Entry>| entry.map_or("nothing".to_owned(), |entry| entry.what.to_string());
     let reason = format!("the kernel: {}; the stack: {}", says(kernel), says(model));
-    Some((Kind::What(what(kernel), what(model)), reason))
+    (Kind::What(what(kernel), what(model)), reason)
 }
 
 /// How late the kernel may be with its next entry.

@@ -19,8 +19,8 @@ pub(crate) struct Clock {
 impl Clock {
     /// That of this machine: its coarse clock moves once a tick.
     pub(crate) fn of_this_kernel() -> Self {
-        let tick = clock_getres(ClockId::MonotonicCoarse);
-        Self { tick: Duration::new(tick.tv_sec.cast_unsigned(), tick.tv_nsec as u32) }
+        let tick = Duration::try_from(clock_getres(ClockId::MonotonicCoarse));
+        Self { tick: tick.expect("a resolution is positive") }
     }
 
     /// `wait` in whole ticks, as the kernel rounds it: up.
@@ -42,6 +42,6 @@ impl Clock {
     /// How much later than a wait of this length ends exactly, a kernel may be seen to act.
     pub(crate) fn lateness(&self, wait: Duration) -> Duration {
         let ticks = self.ceil(wait);
-        ticks - wait + self.granule(ticks) + MACHINE
+        ticks.saturating_sub(wait) + self.granule(ticks) + MACHINE
     }
 }

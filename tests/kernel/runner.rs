@@ -98,7 +98,7 @@ fn compare(scenario: &Scenario, clock: Clock, control: &Control, count: &Count) 
 
 /// A difference in time is believed if it shows twice while the machine was in time; one in what was done, if it shows
 /// the same way twice.
-fn is_believed(difference: &Difference, late: Duration, told: &[(Difference, Duration)]) -> bool {
+fn is_believed(difference: &Difference, late: Duration, told: &[(Box<Difference>, Duration)]) -> bool {
     let in_time = told.iter().any(|(_, before)| before.is_zero() && late.is_zero());
     in_time || told.iter().any(|(before, _)| difference.is_in_kind() && before.kind == difference.kind)
 }

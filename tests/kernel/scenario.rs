@@ -10,6 +10,7 @@ use longhaul::wire::IcmpKind;
 pub(crate) struct Scenario {
     pub(crate) name: &'static str,
     pub(crate) opening: Opening,
+    pub(crate) is_v6: bool,
     /// Options of the peer's SYN: `mss N`, `sackOK`, `TS`, `wscale N`.
     pub(crate) peer: &'static str,
     /// How long the peer takes to answer.
@@ -105,6 +106,7 @@ impl Scenario {
         Self {
             name,
             opening,
+            is_v6: false,
             peer: "mss 1460",
             rtt: Duration::ZERO,
             sysctls: Vec::new(),
@@ -120,6 +122,10 @@ impl Scenario {
 
     pub(crate) fn peer(self, options: &'static str) -> Self {
         Self { peer: options, ..self }
+    }
+
+    pub(crate) fn over_ipv6(self) -> Self {
+        Self { is_v6: true, ..self }
     }
 
     /// The peer connects instead.

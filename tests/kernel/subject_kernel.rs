@@ -20,11 +20,14 @@ const CALLER_PORT: u16 = 40_000;
 const CALLED_PORT: u16 = 8080;
 
 /// The subject's end and the peer's.
-pub(crate) fn ends(opening: Opening) -> (SocketAddr, SocketAddr) {
-    let (subject, peer) = match opening {
+pub(crate) fn ends(scenario: &Scenario) -> (SocketAddr, SocketAddr) {
+    let (subject, peer) = match scenario.opening {
         Opening::Connect | Opening::Call => (CALLER_PORT, CALLED_PORT),
         Opening::Accept | Opening::Knock => (CALLED_PORT, CALLER_PORT),
     };
+    if scenario.is_v6 {
+        return (([0xfd00, 0, 0, 0, 0, 0, 0, 1], subject).into(), ([0xfd00, 0, 0, 0, 0, 0, 0, 2], peer).into());
+    }
     (([10, 0, 0, 1], subject).into(), ([10, 0, 0, 2], peer).into())
 }
 
@@ -45,9 +48,9 @@ pub(crate) fn run(scenario: &Scenario) -> io::Result<Option<Life>> {
     }
     let making = MAKING.lock();
     let Some((namespace, tun)) = builder.start_or_skip(scenario.name) else { return Ok(None) };
-    let socket = namespace.tcp_socket(Family::V4)?;
+    let (subject, peer) = ends(scenario);
+    let socket = namespace.tcp_socket(Family::of(subject))?;
     drop(making);
-    let (subject, peer) = ends(scenario.opening);
     ioctl_fionbio(&socket, true)?;
     sockopt::set_socket_reuseaddr(&socket, true)?;
     bind(&socket, &subject)?;
@@ -100,8 +103,7 @@ impl Rig<'_> {
                 }
                 self.socket = Some(socket);
                 if self.scenario.opening == Opening::Connect {
-                    let text = Reply::Text(syn);
-                    self.rules.insert(0, (On::Syn, 1, text));
+                    self.rules.push((On::Syn, 1, Reply::Text(syn)));
                 } else {
                     self.mark();
                 }
@@ -112,7 +114,7 @@ impl Rig<'_> {
                 self.start = Instant::now();
                 self.act(Act::Hear(syn))?;
                 if self.scenario.opening == Opening::Accept {
-                    self.rules.insert(0, (On::Syn, 1, Reply::Ack(u16::MAX)));
+                    self.rules.push((On::Syn, 1, Reply::Ack(u16::MAX)));
                 } else {
                     self.mark();
                 }
@@ -149,7 +151,7 @@ impl Rig<'_> {
                 return Ok(());
             }
             let next = self.coming.first().map_or(end, |(at, _)| end.min(*at));
-            self.sleep(next - now)?;
+            self.sleep(next.saturating_sub(now))?;
         }
     }
 

@@ -55,14 +55,15 @@ struct Subject<'s> {
 
 impl<'s> Subject<'s> {
     fn new(scenario: &Scenario, kernel: &[Entry], clock: Clock, firings: &'s BTreeMap<Instant, Instant>) -> Self {
-        let mut config = Config::new([7; 16]).with_ipv4([10, 0, 0, 1].into());
+        let mut config =
+            Config::new([7; 16]).with_ipv4([10, 0, 0, 1].into()).with_ipv6([0xfd00, 0, 0, 0, 0, 0, 0, 1].into());
         for (name, value) in &scenario.sysctls {
             config.sysctl.set(name, value).unwrap_or_else(|error| panic!("{name}={value}: {error:?}"));
         }
         if let Some(rto_min_us) = rto_min_us(kernel, clock) {
             config.sysctl.tcp_rto_min_us = rto_min_us;
         }
-        let (subject, peer) = ends(scenario.opening);
+        let (subject, peer) = ends(scenario);
         let mut stack = Stack::new(START, config);
         let options = scenario.before.iter().fold(Options::new(), with_option);
         let (mut conn, mut listener) = (None, None);
@@ -249,7 +250,7 @@ fn rto_min_us(kernel: &[Entry], clock: Clock) -> Option<u32> {
     }
     let rto = clock.ceil(rtt + RTO_MIN.max(2 * rtt));
     // In the middle of the last millisecond, so that later samples, which differ a little, do not pass its end.
-    Some((rto - rtt).saturating_sub(Duration::from_micros(500)).as_micros() as u32)
+    Some(rto.saturating_sub(rtt + Duration::from_micros(500)).as_micros() as u32)
 }
 
 /// `TCP_RTO_MIN`.

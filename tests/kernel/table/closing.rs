@@ -88,6 +88,21 @@ fn both() -> Vec<Scenario> {
             .hears(250, ". 2:2(0) ack 2")
             .hears(900, "F. 1:1(0) ack 2")
             .until(1300),
+        connected("close: a reset in TIME-WAIT")
+            .on(On::Data, ALWAYS, Reply::Ack(u16::MAX))
+            .at(100, Act::Close)
+            .hears(300, "F. 1:1(0) ack 2")
+            .hears(500, "R 2:2(0)")
+            .hears(700, ". 2:2(0) ack 2")
+            .until(1000),
+        connected("close: data in TIME-WAIT")
+            .on(On::Data, ALWAYS, Reply::Ack(u16::MAX))
+            .at(100, Act::Close)
+            .hears(300, "F. 1:1(0) ack 2")
+            .hears(500, "P. 2:12(10) ack 2")
+            .hears(600, ". 100:100(0) ack 2")
+            .hears(700, ". 100:100(0) ack 2")
+            .until(1300),
         connected("close: half, and the peer goes on")
             .on(On::Data, 1, Reply::Ack(u16::MAX))
             .at(100, Act::Finish)

@@ -43,10 +43,20 @@ fn calls() -> Vec<Scenario> {
             .on(On::Syn, 1, Reply::Text("S 0:0(0) win 65535 <mss 1460>".to_owned()))
             .hears(300, ". 1:1(0) ack 1")
             .until(1000),
+        call("connect: crossed SYNs, then a hole", "2", "0")
+            .on(On::Syn, 1, Reply::Text("S 0:0(0) win 65535 <mss 1460>".to_owned()))
+            .until(9500),
+        call("connect: over IPv6", "1", "0").over_ipv6().until(4500),
+        refused("connect: no route, over IPv6", Reply::Icmp(IcmpKind::V6Unreachable(0))).over_ipv6().until(1000),
     ]
 }
 
 fn knocks() -> Vec<Scenario> {
+    // Whether the handshake was forgotten shows in what its last ACK gets.
+    let reported = |name, kind| {
+        let knock = Scenario::new(name, Opening::Knock).sysctl("tcp_synack_retries", "0");
+        knock.at(300, Act::Icmp(kind, 0)).hears(600, ". 1:1(0) ack 1").until(900)
+    };
     let knock = |name, retries| Scenario::new(name, Opening::Knock).sysctl("tcp_synack_retries", retries);
     vec![
         knock("accept: tcp_synack_retries=1", "1").hears(3600, ". 1:1(0) ack 1").until(4000),
@@ -54,6 +64,16 @@ fn knocks() -> Vec<Scenario> {
         knock("accept: alive until the end", "1").hears(2600, "R 1:1(0)").until(4000),
         knock("accept: a repeated SYN", "1").hears(600, "S 0:0(0) win 65535 <mss 1460>").until(5500),
         knock("accept: a repeated SYN too soon", "1").hears(100, "S 0:0(0) win 65535 <mss 1460>").until(4500),
+        reported("accept: network unreachable", IcmpKind::V4Unreachable(0)),
+        reported("accept: host unreachable", IcmpKind::V4Unreachable(1)),
+        reported("accept: port unreachable", IcmpKind::V4Unreachable(3)),
+        reported("accept: time exceeded", IcmpKind::TimeExceeded),
+        reported("accept: no route, over IPv6", IcmpKind::V6Unreachable(0)).over_ipv6(),
+        reported("accept: forbidden, over IPv6", IcmpKind::V6Unreachable(1)).over_ipv6(),
+        reported("accept: address unreachable, over IPv6", IcmpKind::V6Unreachable(3)).over_ipv6(),
+        reported("accept: port unreachable, over IPv6", IcmpKind::V6Unreachable(4)).over_ipv6(),
+        reported("accept: time exceeded, over IPv6", IcmpKind::TimeExceeded).over_ipv6(),
+        reported("accept: parameter problem, over IPv6", IcmpKind::ParameterProblem).over_ipv6(),
         knock("accept: a wrong ACK", "1").hears(100, ". 1:1(0) ack 5").until(4500),
     ]
 }

@@ -4,7 +4,18 @@ use crate::scenario::{ALWAYS, Act, On, Opening, Reply, Scenario};
 use longhaul::wire::IcmpKind;
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
-    let connected = |name| Scenario::new(name, Opening::Connect);
+    let mut all = limits();
+    all.extend(changes());
+    all.extend(answers());
+    all
+}
+
+fn connected(name: &'static str) -> Scenario {
+    Scenario::new(name, Opening::Connect)
+}
+
+/// How long silence is borne.
+fn limits() -> Vec<Scenario> {
     vec![
         connected("keepalive: no answer")
             .keepalive(1, 1, 3)
@@ -29,6 +40,23 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
             .keepalive(1, 3, 9)
             .before(&[Act::UserTimeout(1500)])
             .until(5500),
+        connected("keepalive: of the sysctls")
+            .sysctl("tcp_keepalive_time", "2")
+            .sysctl("tcp_keepalive_intvl", "1")
+            .sysctl("tcp_keepalive_probes", "1")
+            .before(&[Act::Keepalive(true)])
+            .until(4500),
+        connected("keepalive: tcp_keepalive_probes=0")
+            .sysctl("tcp_keepalive_time", "1")
+            .sysctl("tcp_keepalive_probes", "0")
+            .before(&[Act::Keepalive(true)])
+            .until(2500),
+    ]
+}
+
+/// Options and data on a live connection.
+fn changes() -> Vec<Scenario> {
+    vec![
         connected("keepalive: idle time shortened")
             .keepalive(10, 1, 2)
             .at(1500, Act::KeepIdle(2))
@@ -69,6 +97,12 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
             .hears(600, "P. 1:11(10) ack 1")
             .unseen(1, 1)
             .until(4000),
+    ]
+}
+
+/// What the peer and the network may say.
+fn answers() -> Vec<Scenario> {
+    vec![
         connected("keepalive: a reset for an answer")
             .keepalive(1, 1, 3)
             .on(On::Probe, 1, Reply::Text("R 1:1(0)".to_owned()))
@@ -89,6 +123,54 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
             .at(100, Act::Icmp(IcmpKind::V4Unreachable(1), 1))
             .unseen(1, 1)
             .until(4500),
+        connected("keepalive: an answer beyond what was sent is none")
+            .keepalive(1, 1, 2)
+            .since(6, 18)
+            .on(On::Probe, 1, Reply::Text(". 1:1(0) ack 100".to_owned()))
+            .until(4500),
+        connected("keepalive: an answer right of the window is none")
+            .keepalive(1, 1, 2)
+            .on(On::Probe, 1, Reply::Text("P. 200001:200011(10) ack 1".to_owned()))
+            .until(4500),
+        connected("keepalive: an answer that acknowledges old data is none")
+            .keepalive(1, 1, 2)
+            .at(100, Act::Write(100))
+            .hears(150, ". 1:1(0) ack 101")
+            .on(On::Probe, 1, Reply::Text(". 1:1(0) ack 51".to_owned()))
+            .unseen(1, 1)
+            .until(5000),
+        connected("keepalive: an answer in data")
+            .keepalive(1, 1, 2)
+            .hears(100, "P. 1:11(10) ack 1")
+            .on(On::Probe, 1, Reply::Text("P. 11:16(5) ack 1".to_owned()))
+            .unseen(1, 1)
+            .until(5000)
+            .differs("Linux's fast path leaves the count of probes alone (tcp_rcv_established)"),
+        connected("keepalive: the peer's probes of one byte count as life")
+            .keepalive(1, 1, 1)
+            .hears(100, "P. 1:11(10) ack 1")
+            .hears(900, ". 10:11(1) ack 1")
+            .unseen(1, 1)
+            .until(4000),
+        connected("keepalive: the peer's probes")
+            .hears(100, ". 0:0(0) ack 1")
+            .hears(200, ". 0:0(0) ack 1")
+            .hears(400, ". 0:0(0) ack 1")
+            .hears(700, ". 0:0(0) ack 1")
+            .until(1000),
+        connected("keepalive: in FIN-WAIT-2")
+            .keepalive(1, 1, 2)
+            .on(On::Data, 1, ACK)
+            .at(100, Act::Finish)
+            .unseen(1, 1)
+            .until(4500),
+        connected("keepalive: over IPv6").over_ipv6().keepalive(1, 1, 2).on(On::Probe, 1, ACK).until(5500),
+        connected("keepalive: forbidden, over IPv6")
+            .over_ipv6()
+            .keepalive(1, 1, 1)
+            .at(100, Act::Icmp(IcmpKind::V6Unreachable(1), 1))
+            .unseen(1, 1)
+            .until(3500),
     ]
 }
 

@@ -51,6 +51,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
             .at(305, Act::Read(100))
             .at(310, Act::Write(10))
             .until(900),
+        seventeen(),
         connected("ack: of old data, and of data beyond a gap")
             .hears(100, "P. 1:11(10) ack 1")
             .hears(700, "P. 1:11(10) ack 1")
@@ -59,4 +60,14 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
             .at(2000, Act::Read(100))
             .until(2500),
     ]
+}
+
+/// The budget of quick ACKs is for sixteen segments.
+fn seventeen() -> Scenario {
+    let life = Scenario::new("ack: of the seventeenth segment after 40 ms", Opening::Connect);
+    let life = (0..19_u32).fold(life, |life, number| {
+        let seq = 1 + number * 10;
+        life.hears(100 + 100 * u64::from(number), &format!("P. {seq}:{}(10) ack 1", seq + 10))
+    });
+    life.until(2500)
 }

@@ -7,6 +7,7 @@ use longhaul::wire::IcmpKind;
 pub(crate) fn scenarios() -> Vec<Scenario> {
     let mut all = limits();
     all.extend(progress());
+    all.extend(timing());
     all.extend(errors());
     all
 }
@@ -67,6 +68,12 @@ fn limits() -> Vec<Scenario> {
             .at(500, Act::UserTimeout(1000))
             .unseen(1, 1)
             .until(3000),
+        retries2("retransmission: user timeout cleared while data is in flight", "1")
+            .before(&[Act::UserTimeout(600)])
+            .at(100, write.clone())
+            .at(500, Act::UserTimeout(0))
+            .unseen(1, 1)
+            .until(4000),
         retries2("retransmission: thin and linear", "15")
             .before(&[Act::ThinLinear(true), Act::UserTimeout(2000)])
             .at(100, write.clone())
@@ -93,6 +100,7 @@ fn progress() -> Vec<Scenario> {
         three("retransmission: duplicate ACKs", "2")
             .hears(500, ". 1:1(0) ack 1")
             .hears(600, ". 1:1(0) ack 1")
+            .unseen(1, 1)
             .until(6000),
         retries2("retransmission: an ACK within a segment", "1")
             .at(100, Act::Write(1000))
@@ -139,6 +147,60 @@ fn progress() -> Vec<Scenario> {
             .hears(152, ". 1:1(0) ack 1")
             .until(3500),
     ]
+}
+
+/// Round trips that vary, and small writes.
+fn timing() -> Vec<Scenario> {
+    let small = |name| retries2(name, "1").at(100, Act::Write(100)).at(150, Act::Write(100));
+    vec![
+        retries2("retransmission: round trips that vary", "1")
+            .at(100, Act::Write(100))
+            .hears(110, ". 1:1(0) ack 101")
+            .at(200, Act::Write(100))
+            .hears(330, ". 1:1(0) ack 201")
+            .at(400, Act::Write(100))
+            .hears(420, ". 1:1(0) ack 301")
+            .at(500, Act::Write(100))
+            .hears(690, ". 1:1(0) ack 401")
+            .at(800, Act::Write(100))
+            .until(4500),
+        retries2("retransmission: the backoff outlives an answer, as nothing was measured", "3")
+            .at(100, Act::Write(100))
+            .hears(900, ". 1:1(0) ack 101")
+            .at(1000, Act::Write(100))
+            .until(4500),
+        retries2("retransmission: with timestamps any answer ends the backoff", "1")
+            .peer("mss 1460,sackOK,TS,wscale 7")
+            .at(100, Act::Write(100))
+            .hears(1000, ". 1:1(0) ack 101")
+            .at(1100, Act::Write(100))
+            .until(7000),
+        retries2("retransmission: a handshake without a sample, accepted", "0")
+            .accepted()
+            .on(On::Syn, 1, Reply::Nothing)
+            .at(100, Act::Write(100))
+            .until(10_500),
+        small("nagle: a second small write waits for the first's ACK").hears(280, ". 1:1(0) ack 101").until(3500),
+        small("nagle: a second small write waits in a hole").until(3500),
+        small("nagle: a tail loss probe takes the second small write along")
+            .peer(SACK)
+            .hears(450, ". 1:1(0) ack 201")
+            .until(1500),
+        small("nagle: not with TCP_NODELAY").before(&[Act::Nodelay(true)]).hears(280, ". 1:1(0) ack 201").until(600),
+        small("nagle: not with a FIN").at(200, Act::Finish).hears(280, ". 1:1(0) ack 202").until(600),
+        retries2("retransmission: smaller pieces on a narrower path", "1")
+            .at(100, Act::Write(1460))
+            .at(150, Act::Icmp(IcmpKind::FragmentationNeeded { mtu: 1000 }, 1))
+            .until(3500),
+        retries2("retransmission: over IPv6", "1").over_ipv6().at(100, Act::Write(100)).until(2500),
+        lost_over_ipv6("retransmission: address unreachable, over IPv6", 3),
+        lost_over_ipv6("retransmission: no route, over IPv6", 0),
+    ]
+}
+
+fn lost_over_ipv6(name: &'static str, code: u8) -> Scenario {
+    let lost = retries2(name, "1").over_ipv6().at(100, Act::Write(100));
+    lost.at(400, Act::Icmp(IcmpKind::V6Unreachable(code), 1)).unseen(1, 1).until(5000)
 }
 
 /// The network or the peer says why.

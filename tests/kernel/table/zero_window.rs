@@ -33,6 +33,29 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
             .at(200, Act::Close)
             .hears(3500, ". 1:1(0) ack 1 win 0")
             .until(4000),
+        closed("zero window: a user timeout set while probing")
+            .at(500, Act::UserTimeout(500))
+            .on(On::Probe, ALWAYS, Reply::Ack(0))
+            .until(3500),
+        closed("zero window: closed by the application, and every probe answered")
+            .sysctl("tcp_orphan_retries", "3")
+            .sysctl("tcp_rto_max_ms", "1000")
+            .since(6, 15)
+            .at(200, Act::Close)
+            .on(On::Probe, ALWAYS, Reply::Ack(0))
+            .hears(6500, ". 1:1(0) ack 1 win 0")
+            .until(7000),
+        closed("zero window: steps of tcp_rto_max_ms")
+            .sysctl("tcp_rto_max_ms", "1000")
+            .since(6, 15)
+            .on(On::Probe, ALWAYS, Reply::Ack(0))
+            .until(6500),
+        Scenario::new("zero window: closed over data in flight, silence", Opening::Connect)
+            .sysctl("tcp_rto_max_ms", "1000")
+            .since(6, 15)
+            .at(100, Act::Write(100))
+            .hears(150, ". 1:1(0) ack 1 win 0")
+            .until(6000),
         Scenario::new("zero window: smaller than the segment", Opening::Connect)
             .hears(50, ". 1:1(0) ack 1 win 100")
             .on(On::Data, ALWAYS, Reply::Ack(100))
