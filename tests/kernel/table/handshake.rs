@@ -47,6 +47,9 @@ fn calls() -> Vec<Scenario> {
             .on(On::Syn, 1, Reply::Text("S 0:0(0) win 65535 <mss 1460>".to_owned()))
             .until(9500),
         call("connect: over IPv6", "1", "0").over_ipv6().until(4500),
+        refused("connect: a code of later years, over IPv6", Reply::Icmp(IcmpKind::V6Unreachable(7)))
+            .over_ipv6()
+            .until(1000),
         refused("connect: no route, over IPv6", Reply::Icmp(IcmpKind::V6Unreachable(0))).over_ipv6().until(1000),
     ]
 }
