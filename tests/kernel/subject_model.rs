@@ -45,6 +45,8 @@ struct Subject<'s> {
     listener: Option<ListenerId>,
     /// Deadlines at which the stack is known to act, and when the kernel did.
     firings: &'s BTreeMap<Instant, Instant>,
+    /// A kernel that acts this much later does something else.
+    latest: Duration,
     /// What came out and was not yet compared.
     pending: VecDeque<Entry>,
     /// Deadlines at which the stack did act, and when the kernel did.
@@ -82,6 +84,7 @@ impl<'s> Subject<'s> {
             conn,
             listener,
             firings,
+            latest: clock.lateness(LONGEST),
             pending: VecDeque::new(),
             acted: Vec::new(),
             timeline: Vec::new(),
@@ -124,7 +127,7 @@ impl<'s> Subject<'s> {
             fired = Some(due);
         }
         if let (Some(due), Some(_)) = (fired, self.pending.front())
-            && at < due + LATEST
+            && at <= due + self.latest
         {
             self.acted.push((due, at.max(due)));
         }
@@ -212,8 +215,8 @@ const EBADF: i32 = 9;
 /// A kernel that acts this much earlier than the stack is judged to be early, not to do something else.
 const EARLIEST: Duration = Duration::from_millis(100);
 
-/// A kernel that acts this much later does something else.
-const LATEST: Duration = Duration::from_secs(2);
+/// The longest wait of a scenario: later than its end may be, nothing is the same thing late.
+const LONGEST: Duration = Duration::from_secs(8);
 
 fn with_option(options: Options, act: &Act) -> Options {
     let seconds = |secs: u32| Duration::from_secs(secs.into());
@@ -244,7 +247,8 @@ fn rto_min_us(kernel: &[Entry], clock: Clock) -> Option<u32> {
     let mut syns = kernel.iter().enumerate().filter(|(_, entry)| is(entry, Flags::SYN));
     let (number, syn) = syns.next()?;
     let answer = kernel[number..].iter().find(|entry| matches!(entry.what, What::Did(Act::Hear(_), _)))?;
-    let rtt = answer.at.checked_sub(syn.at)?;
+    // No sample is less than a microsecond.
+    let rtt = answer.at.checked_sub(syn.at)?.max(Duration::from_micros(1));
     if syns.next().is_some() || clock.tick <= Duration::from_millis(1) {
         return None;
     }
