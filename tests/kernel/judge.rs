@@ -79,11 +79,13 @@ fn different(kernel: Option<&Entry>, model: Option<&Entry>) -> (Kind, String) {
     (Kind::What(what(kernel), what(model)), reason)
 }
 
-/// How late the kernel may be with its next entry.
+/// How late the kernel may be with its next entry: as the longest timer that may be behind it, which began when the
+/// subject last spoke, or with anything that happened since. An answer, without any wait, was caused by the entry before.
 #[derive(Default)]
 struct Allowance {
-    /// When the kernel did what came before.
+    /// When the kernel last did anything, and when it last spoke.
     before: Duration,
+    spoke: Duration,
     /// When our stack would have, and how late the kernel might be then.
     due: Duration,
     allowed: Duration,
@@ -91,12 +93,21 @@ struct Allowance {
 
 impl Allowance {
     fn next(&mut self, scenario: &Scenario, kernel: &Entry, model: &Entry, clock: Clock) -> Duration {
-        let (timers, wait) = scenario.unseen;
-        let allowed = clock.lateness(model.at.saturating_sub(self.before)) + timers * clock.lateness(wait);
+        let is_answer = model.at <= self.before;
+        let wait = if is_answer { Duration::ZERO } else { model.at.saturating_sub(self.spoke) };
+        let (timers, unseen) = scenario.unseen;
+        let mut allowed = clock.lateness(wait) + timers * clock.lateness(unseen);
+        if !scenario.is_steady {
+            // A rounding of the RTO, doubled with it.
+            allowed += 2 * clock.tick;
+        }
         // What one timer brought about has the lateness of that timer.
         let is_same_timer = model.at == self.due;
         self.allowed = if is_same_timer { self.allowed.max(allowed) } else { allowed };
         (self.before, self.due) = (kernel.at, model.at);
+        if kernel.what.is_output() {
+            self.spoke = kernel.at;
+        }
         self.allowed
     }
 }

@@ -23,8 +23,10 @@ pub(crate) struct Scenario {
     pub(crate) rules: Vec<Rule>,
     /// How long to watch.
     pub(crate) until: Duration,
-    /// Timers that ran out, one after the other, without a packet to show for it; and the wait of each.
+    /// Timers that ran out, or began to wait, without a packet to show for it; and the wait of each.
     pub(crate) unseen: (u32, Duration),
+    /// Whether round trips are alike, so that the RTO is rounded in the same way all along.
+    pub(crate) is_steady: bool,
     /// Why our stack is known to differ.
     pub(crate) differs: Option<&'static str>,
     /// The first kernel (major, minor) that behaves so.
@@ -115,6 +117,7 @@ impl Scenario {
             rules: Vec::new(),
             until: Duration::ZERO,
             unseen: (0, Duration::ZERO),
+            is_steady: true,
             differs: None,
             since: (0, 0),
         }
@@ -169,6 +172,11 @@ impl Scenario {
 
     pub(crate) fn unseen(self, timers: u32, secs: u64) -> Self {
         Self { unseen: (timers, Duration::from_secs(secs)), ..self }
+    }
+
+    /// Round trips vary, and the RTO with them.
+    pub(crate) fn varying(self) -> Self {
+        Self { is_steady: false, ..self }
     }
 
     pub(crate) fn differs(self, why: &'static str) -> Self {

@@ -62,7 +62,7 @@ impl<'s> Subject<'s> {
         for (name, value) in &scenario.sysctls {
             config.sysctl.set(name, value).unwrap_or_else(|error| panic!("{name}={value}: {error:?}"));
         }
-        if let Some(rto_min_us) = rto_min_us(kernel, clock) {
+        if let Some(rto_min_us) = rto_min_us(kernel, clock).filter(|_| scenario.is_steady) {
             config.sysctl.tcp_rto_min_us = rto_min_us;
         }
         let (subject, peer) = ends(scenario);

@@ -92,7 +92,7 @@ fn progress() -> Vec<Scenario> {
         all.at(100, Act::Write(1460)).at(110, Act::Write(1460)).at(120, Act::Write(1460))
     };
     vec![
-        three("retransmission: an ACK restarts the timer", "1").hears(200, ". 1:1(0) ack 1461").until(3000),
+        three("retransmission: an ACK restarts the timer", "1").varying().hears(200, ". 1:1(0) ack 1461").until(3000),
         three("retransmission: progress within an episode", "3")
             .hears(900, ". 1:1(0) ack 1461")
             .hears(1200, ". 1:1(0) ack 2921")
@@ -154,6 +154,7 @@ fn timing() -> Vec<Scenario> {
     let small = |name| retries2(name, "1").at(100, Act::Write(100)).at(150, Act::Write(100));
     vec![
         retries2("retransmission: round trips that vary", "1")
+            .varying()
             .at(100, Act::Write(100))
             .hears(110, ". 1:1(0) ack 101")
             .at(200, Act::Write(100))
@@ -170,6 +171,7 @@ fn timing() -> Vec<Scenario> {
             .at(1000, Act::Write(100))
             .until(4500),
         retries2("retransmission: with timestamps any answer ends the backoff", "1")
+            .varying()
             .peer("mss 1460,sackOK,TS,wscale 7")
             .at(100, Act::Write(100))
             .hears(1000, ". 1:1(0) ack 101")
@@ -180,7 +182,10 @@ fn timing() -> Vec<Scenario> {
             .on(On::Syn, 1, Reply::Nothing)
             .at(100, Act::Write(100))
             .until(10_500),
-        small("nagle: a second small write waits for the first's ACK").hears(280, ". 1:1(0) ack 101").until(3500),
+        small("nagle: a second small write waits for the first's ACK")
+            .varying()
+            .hears(280, ". 1:1(0) ack 101")
+            .until(3500),
         small("nagle: a second small write waits in a hole").until(3500),
         small("nagle: a tail loss probe takes the second small write along")
             .peer(SACK)
