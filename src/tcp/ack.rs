@@ -220,8 +220,10 @@ impl Conn {
         self.congestion.on_sample(&mut buffers.scoreboard_mut().cubic, rtt_us, round);
     }
 
+    /// Also that of the handshake, which counts for the least round trip, too (`tcp_ack_update_rtt`).
     pub(super) fn take_rtt_sample(&mut self, env: &Env<'_>, rtt: Duration) {
         let rtt_us = u32::try_from(rtt.as_micros()).unwrap_or(u32::MAX).max(1);
+        self.recovery.min_rtt_us = self.recovery.min_rtt_us.min(rtt_us);
         let rto_min_us = self.options.rto_min_us(env.sysctl);
         self.estimator.on_sample(rtt_us, self.snd_una, self.snd_nxt, rto_min_us);
         self.retransmission.on_rtt_sample();
