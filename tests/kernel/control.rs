@@ -1,7 +1,8 @@
 //! The control: how late this machine itself is, all the while.
 //!
-//! One thread a processor waits a tick, again and again, on a socket with `SO_RCVTIMEO`, whose timer is of the kind that
-//! TCP uses (`schedule_timeout`): it measures the wheel, the soft interrupt behind it and the wait for a processor.
+//! One thread a processor waits a tick, again and again, on a socket with `SO_RCVTIMEO`, whose timer is of the kind
+//! that TCP uses (`schedule_timeout`): it measures the wheel, the soft interrupt behind it and the wait for a
+//! processor.
 
 use crate::lateness::Clock;
 use alloc::sync::Arc;

@@ -80,7 +80,7 @@ fn different(kernel: Option<&Entry>, model: Option<&Entry>) -> (Kind, String) {
 }
 
 /// How late the kernel may be with its next entry: as the longest timer that may be behind it, which began when the
-/// subject last spoke, or with anything that happened since. An answer, without any wait, was caused by the entry before.
+/// subject last spoke, or with anything that happened since. An answer without any wait was caused by the entry before.
 #[derive(Default)]
 struct Allowance {
     /// When the kernel last did anything, and when it last spoke.

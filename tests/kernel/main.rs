@@ -1,7 +1,8 @@
 //! The running kernel and our stack, side by side: the same calls, the same packets from the peer, the same hole.
 //!
-//! Each scenario is one test. The kernel's socket lives in a namespace of its own, where the test plays the peer through
-//! a TUN; what happened there is told to a [`Stack`](longhaul::stack::Stack) in virtual time, and the judge compares.
+//! Each scenario is one test. The kernel's socket lives in a namespace of its own, where the test plays the peer
+//! through a TUN; what happened there is told to a [`Stack`](longhaul::stack::Stack) in virtual time, and the judge
+//! compares.
 //! Limits are chosen so that the kernel's lateness, which is by design, never changes how often a timer fires.
 //!
 //! A machine that is itself too late cannot be judged by its times, so a difference is believed only when a control

@@ -12,11 +12,12 @@ use longhaul::wire::Flags;
 type Test = fn() -> Result<(), Failed>;
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let tests: [(&str, Test); 5] = [
+    let tests: [(&str, Test); 6] = [
         ("a_life_as_the_stack_lives_it_is_judged_the_same", unaltered),
         ("a_life_altered_in_one_thing_differs", altered),
         ("a_wait_may_be_late_by_its_bucket_and_no_more", lateness_is_bounded),
         ("lateness_does_not_add_up", lateness_starts_anew),
+        ("the_readme_counts_the_scenarios", counted),
         ("the_wheels_buckets_are_those_of_the_kernel", buckets),
     ];
     tests.into_iter().map(|(name, test)| Trial::test(format!("judge::{name}"), test)).collect()
@@ -135,6 +136,19 @@ fn buckets() -> Result<(), Failed> {
     // 201 ms are 51 ticks of 4 ms.
     if HZ_250.lateness(ms(201)) != ms(3 + 4) + MACHINE {
         return Err("201 ms are not rounded up".into());
+    }
+    Ok(())
+}
+
+fn counted() -> Result<(), Failed> {
+    let scenarios = crate::table::scenarios();
+    let mut names: Vec<_> = scenarios.iter().map(|scenario| scenario.name).collect();
+    names.sort_unstable();
+    names.dedup();
+    let figure = format!("{} scenarios", names.len());
+    let texts = [include_str!("../../README.md"), include_str!("../../src/manual/conformance.rs")];
+    if names.len() < scenarios.len() || !texts.iter().all(|text| text.contains(&figure)) {
+        return Err(format!("{figure} of {} names in the table", scenarios.len()).into());
     }
     Ok(())
 }

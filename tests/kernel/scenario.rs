@@ -1,4 +1,4 @@
-//! What a scenario says: who opens, what the application does and the peer says at which time, and how the peer answers.
+//! What a scenario says: who opens, what the application does and the peer says when, and how the peer answers.
 //!
 //! Times count from the mark: the end of the handshake, or its beginning where none is to succeed.
 

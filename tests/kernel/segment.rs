@@ -7,7 +7,7 @@ use core::fmt;
 use core::net::SocketAddr;
 use core::time::Duration;
 use longhaul::seq::SeqNum;
-use longhaul::wire::{self, Flags, Flow, Header, IcmpKind, IpOptions, Packet, TcpOptions, Timestamps};
+use longhaul::wire::{self, Flags, Flow, Header, IcmpKind, IpOptions, Packet, SackBlock, TcpOptions, Timestamps};
 
 /// Just below the wrap, which most dialogues then cross.
 const PEER_ISN: u32 = u32::MAX - 5;
@@ -91,7 +91,7 @@ impl Peer {
     pub(crate) fn speak(&mut self, text: &str, now: Duration) -> Vec<u8> {
         let spec = Spec::parse(text);
         let OptionsSpec::Exactly(words) = &spec.options else { panic!("{text:?} leaves its options open") };
-        let mut options = options(words);
+        let mut options = options(words, self.isn.unwrap_or(SeqNum::new(0)));
         if let Some(echo) = self.echo {
             options.timestamps = Some(Timestamps { val: 1000 + now.as_millis() as u32, ecr: echo });
         }
@@ -124,12 +124,19 @@ impl Peer {
     }
 }
 
-fn options(words: &str) -> TcpOptions {
+/// As in packetdrill; SACK blocks are relative to the subject's ISN.
+fn options(words: &str, isn: SeqNum) -> TcpOptions {
     let mut options = TcpOptions::NONE;
     for word in words.split(',').map(str::trim).filter(|word| !word.is_empty()) {
         match word.split_once(' ') {
             Some(("mss", mss)) => options.mss = Some(mss.parse().expect("an MSS")),
             Some(("wscale", shift)) => options.window_scale = Some(shift.parse().expect("a shift")),
+            Some(("sack", blocks)) => {
+                for (start, end) in blocks.split(' ').map(|block| block.split_once(':').expect("start:end")) {
+                    let edge = |text: &str| isn + text.parse::<u32>().expect("a number");
+                    assert!(options.sack.push(SackBlock { start: edge(start), end: edge(end) }), "four blocks at most");
+                }
+            }
             None if word == "sackOK" => options.sack_permitted = true,
             // Timestamps are filled in for every segment.
             None if word == "TS" => {}

@@ -1,9 +1,9 @@
 //! The same life lived by our stack in virtual time.
 //!
-//! It hears and is told what the kernel was, at the very times. A timer of the kernel fires late by design, and what it
-//! then arms counts from there; so once it is known that a deadline made the stack act, the stack is made as late as the
-//! kernel was, and goes on from there. Each entry still carries the time at which it was due: each wait is compared by
-//! itself, and lateness adds up in neither.
+//! It hears and is told what the kernel was, at the very times. A timer of the kernel fires late by design, and what
+//! it then arms counts from there; so once it is known that a deadline made the stack act, the stack is made as late as
+//! the kernel was, and goes on from there. Each entry still carries the time at which it was due: each wait is compared
+//! by itself, and lateness adds up in neither.
 //!
 //! Which deadline makes the stack act is known after the fact only, and a stack cannot be copied; so the life is lived
 //! again for each.

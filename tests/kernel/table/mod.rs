@@ -3,6 +3,7 @@
 mod closing;
 mod handshake;
 mod keepalive;
+mod recovery;
 mod resets;
 mod retransmission;
 mod zero_window;
@@ -16,6 +17,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         retransmission::scenarios(),
         zero_window::scenarios(),
         handshake::scenarios(),
+        recovery::scenarios(),
         closing::scenarios(),
         resets::scenarios(),
     ]
