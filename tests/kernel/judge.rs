@@ -62,7 +62,7 @@ fn compare(kernel: &Entry, model: &Entry, allowed: Duration) -> Option<(Kind, St
     let (late, early) = (kernel.at.saturating_sub(model.at), model.at.saturating_sub(kernel.at));
     if kernel.what != model.what {
         Some(different(Some(kernel), Some(model)))
-    } else if early > MILLISECOND {
+    } else if early > EARLY {
         Some((Kind::Early, format!("the kernel was early by {early:?}: {}", kernel.what)))
     } else if late > allowed {
         let reason = format!("the kernel was late by {late:?}, more than {allowed:?}: {}", kernel.what);
@@ -112,8 +112,9 @@ impl Allowance {
     }
 }
 
-/// Both count milliseconds where a limit is compared, and may begin to at different microseconds.
-const MILLISECOND: Duration = Duration::from_millis(1);
+/// Both count milliseconds where a limit is compared, and may begin to at different microseconds; and where both wait
+/// for the second tick from now, ours are of a millisecond, and the kernel's first may end at once.
+const EARLY: Duration = Duration::from_millis(2);
 
 /// Both side by side: when the kernel did it, when our stack would have, and what.
 fn beside(kernel: &[Entry], model: &[Option<Entry>]) -> String {
