@@ -1,7 +1,7 @@
-//! Whether a kernel and our stack did the same: the same things in the same order, the kernel never earlier, and later
-//! only by what its timers and the machine explain.
+//! Whether a kernel and our stack did the same: the same things in the same order, the kernel never earlier than the
+//! machine explains, and later only by what its timers and the machine explain.
 
-use crate::lateness::Clock;
+use crate::lateness::{Clock, MACHINE};
 use crate::scenario::Scenario;
 use crate::timeline::{Entry, What};
 use core::fmt::Write as _;
@@ -62,7 +62,8 @@ fn compare(kernel: &Entry, model: &Entry, allowed: Duration) -> Option<(Kind, St
     let (late, early) = (kernel.at.saturating_sub(model.at), model.at.saturating_sub(kernel.at));
     if kernel.what != model.what {
         Some(different(Some(kernel), Some(model)))
-    } else if early > EARLY {
+    } else if early > MACHINE {
+        // Not before its time, that is: what came before may have been seen so late.
         Some((Kind::Early, format!("the kernel was early by {early:?}: {}", kernel.what)))
     } else if late > allowed {
         let reason = format!("the kernel was late by {late:?}, more than {allowed:?}: {}", kernel.what);
@@ -111,10 +112,6 @@ impl Allowance {
         self.allowed
     }
 }
-
-/// Both count milliseconds where a limit is compared, and may begin to at different microseconds; and where both wait
-/// for the second tick from now, ours are of a millisecond, and the kernel's first may end at once.
-const EARLY: Duration = Duration::from_millis(2);
 
 /// Both side by side: when the kernel did it, when our stack would have, and what.
 fn beside(kernel: &[Entry], model: &[Option<Entry>]) -> String {

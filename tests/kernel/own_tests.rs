@@ -77,7 +77,7 @@ fn altered() -> Result<(), Failed> {
         ("a packet less", |life| drop(life.remove(6)), false),
         ("a packet more", |life| life.insert(6, life[5].clone()), false),
         ("no death", |life| drop(life.remove(7)), false),
-        ("a retransmission too early", |life| life[5].at = ms(301), true),
+        ("a retransmission too early", |life| life[5].at = ms(298), true),
     ];
     for (what, alter, of_time) in alterations {
         let mut life = life();
