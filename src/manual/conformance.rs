@@ -37,9 +37,9 @@
 //! `cargo test --test kernel` asks the kernel it runs on. In 180 scenarios a socket of that kernel, in a namespace of
 //! its own, and a stack in virtual time live through the same calls, the same packets and the same hole: same packets,
 //! same order, same errno at death. Times are compared wait by wait, since in a kernel each wait starts at the late end
-//! of the one before: a kernel may be late by its rounding to ticks and by the width of its timer wheel's bucket (at 250
-//! ticks a second 4 ms for waits up to 248 ms, 32 ms up to 2 s, 256 ms up to 16 s), and never early; either way 5 ms
-//! are the machine's. A control that waits on a timer of the same kind tells when a machine was worse; a difference in
+//! of the one before: a kernel may be late by its rounding to ticks and by the width of its timer wheel's bucket (at
+//! 250 ticks a second 4 ms for waits up to 248 ms, 32 ms up to 2 s, 256 ms up to 16 s), and never early; either way
+//! 5 ms are the machine's. A control that waits on a timer of the same kind tells when a machine was worse; a difference in
 //! time is believed only if it shows twice without that, and what could not be judged is counted.
 //!
 //! On Linux 6.18 all but four are the same, and those are known: Linux merges small segments that it resends, a FIN
