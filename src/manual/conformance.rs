@@ -39,8 +39,8 @@
 //! same order, same errno at death. Times are compared wait by wait, since in a kernel each wait starts at the late end
 //! of the one before: a kernel may be late by its rounding to ticks and by the width of its timer wheel's bucket (at
 //! 250 ticks a second 4 ms for waits up to 248 ms, 32 ms up to 2 s, 256 ms up to 16 s), and never early; either way
-//! 5 ms are the machine's. A control that waits on a timer of the same kind tells when a machine was worse; a difference in
-//! time is believed only if it shows twice without that, and what could not be judged is counted.
+//! 5 ms are the machine's. A control that waits on a timer of the same kind tells when a machine was worse; a
+//! difference in time is believed only if it shows twice without that, and what could not be judged is counted.
 //!
 //! On Linux 6.18 all but four are the same, and those are known: Linux merges small segments that it resends, a FIN
 //! among them (`tcp_retrans_try_collapse`); it pushes the end of each burst that the device cuts into segments; and its
