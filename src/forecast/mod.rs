@@ -172,6 +172,11 @@ impl<'s, R: Records> Forecast<'s, R> {
         self.end
     }
 
+    /// The state that the connection is in by then: at first, the one it is in now.
+    pub fn state(&self) -> State {
+        self.conn.state()
+    }
+
     /// Runs to the end and sums up.
     pub fn outlook(mut self) -> Outlook {
         let before = self.info();
