@@ -75,7 +75,7 @@ impl World {
     }
 
     /// What our connection is in, in words; `None` if it never was, or is closed or gone.
-    pub(crate) fn situation(&mut self) -> Option<Vec<String>> {
+    fn situation(&mut self) -> Option<Vec<String>> {
         let state = self.us.forecast(self.now, self.ours?)?.state();
         if state == State::Closed && !self.random.one_in(20) {
             return None;
@@ -95,7 +95,8 @@ impl World {
         Some([state.to_string()].into_iter().chain(situations).collect())
     }
 
-    pub(crate) fn live(&mut self) {
+    /// Runs the history; returns what the connection is left in, if there is one.
+    pub(crate) fn live(&mut self) -> Option<Vec<String>> {
         self.open();
         for _ in 0..self.random.below(SCENES_MAX) {
             self.act();
@@ -106,6 +107,7 @@ impl World {
         if self.random.one_in(2) {
             self.act();
         }
+        self.situation()
     }
 
     fn open(&mut self) {

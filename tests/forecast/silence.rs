@@ -37,12 +37,13 @@ impl Silence {
     }
 }
 
-pub(crate) fn foretell(world: &World) -> Option<Silence> {
-    let mut forecast = world.us.forecast(world.now, world.ours?)?;
+pub(crate) fn foretell(world: &World) -> Silence {
+    let id = world.ours.expect("there is a connection");
+    let mut forecast = world.us.forecast(world.now, id).expect("it is not gone");
     let sight = |Step { at, kind, seq, len, flags, .. }| Sight { at, kind, seq, len, flags };
     let segments: Vec<_> = forecast.by_ref().take(SEGMENTS_MAX).map(sight).collect();
     assert!(segments.len() < SEGMENTS_MAX, "no end of segments is foretold");
-    Some(Silence { segments, end: forecast.end().expect("the iterator has ended") })
+    Silence { segments, end: forecast.end().expect("the iterator has ended") }
 }
 
 /// Lets time pass. `foretold` is read for one thing only: which of two silent ends to look for.
