@@ -51,8 +51,11 @@
 //! | `warning` | which settings will surprise somebody? |
 
 mod alarm;
+mod detection;
 mod ghost;
 mod outlook;
+mod stage;
+mod warning;
 
 use crate::buf::{Buffers, Full, Sent};
 use crate::config::Sysctl;
@@ -65,8 +68,10 @@ use alarm::Alarm;
 use core::fmt;
 use ghost::Ghost;
 
+pub use detection::{DetectionTime, DetectionTimes, Failure, RTT_MAX, detection_times};
 pub use ghost::{Lent, Records};
 pub use outlook::{Departure, End, Outlook, Reason};
+pub use warning::{MIDDLEBOX_IDLE_LONG, MIDDLEBOX_IDLE_SHORT, Warning, warnings};
 
 /// A segment that will be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

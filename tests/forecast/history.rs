@@ -180,7 +180,7 @@ impl World {
     }
 
     fn write(&mut self) {
-        let len = self.random.pick(&[1, 1, 1, 100, 1500, 20_000, 300_000]);
+        let len = self.random.pick(&[1, 1, 1, 100, 1500, 20_000, 70_000]);
         if let Some(mut conn) = self.ours.and_then(|id| self.us.conn(id)) {
             let _ = conn.send(self.now, vec![b'x'; len].into());
         }
