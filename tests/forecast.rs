@@ -2,9 +2,11 @@
 //!
 //! Each case draws settings, options and a history from its seed: a connection between two stacks over a wire with
 //! delay, loss, closed windows and ICMP errors, cut at some moment. Then the forecast is asked for, and time passes in
-//! silence. `LONGHAUL_FORECASTS` sets the number of cases, and the environment variable `LONGHAUL_FORECAST` repeats the
-//! one that a failure names.
+//! silence. In the environment, `LONGHAUL_FORECASTS` sets the number of cases, and `LONGHAUL_FORECAST` repeats the one
+//! that a failure names.
 #![cfg(feature = "alloc")]
+
+extern crate alloc;
 
 #[path = "forecast/history.rs"]
 mod history;
@@ -20,11 +22,11 @@ mod rings;
 #[path = "forecast/silence.rs"]
 mod silence;
 
+use alloc::collections::BTreeMap;
 use history::World;
 use longhaul::error::Errno;
 use longhaul::forecast::{Departure, End, Reason};
 use longhaul::tcp::State;
-use std::collections::BTreeMap;
 use std::env;
 
 /// How many histories are compared, unless the environment says otherwise.
@@ -53,8 +55,8 @@ impl Drop for Case {
 fn compare(case: u64) -> Vec<String> {
     let _case = Case(case);
     // A connection that is over before the silence has no future worth comparing: another history, then.
-    let histories = (0..HISTORIES_MAX).map(|history| World::new(case * HISTORIES_MAX + history));
-    let alive = histories.filter_map(|mut world| world.live().map(|met| (world, met))).next();
+    let mut histories = (0..HISTORIES_MAX).map(|history| World::new(case * HISTORIES_MAX + history));
+    let alive = histories.find_map(|mut world| world.live().map(|met| (world, met)));
     let (mut world, mut met) = alive.expect("one history in so many leaves a connection");
     let foretold = silence::foretell(&world);
     let happened = silence::watch(&mut world, &foretold);

@@ -62,29 +62,30 @@ fn ceil(at: Instant) -> Instant {
 mod tests {
     use super::*;
 
-    fn us(micros: u64) -> Option<Instant> {
-        Some(Instant::from_micros(micros))
+    fn at(micros: u64) -> Instant {
+        Instant::from_micros(micros)
     }
 
     #[test]
     fn a_wheel_rounds_up_goes_off_early_and_never_twice_in_a_tick() {
         let mut alarm = Alarm::Wheel { armed: None };
-        alarm.set(us(5_000_001));
-        alarm.set(us(9_000_000));
-        assert_eq!(alarm, Alarm::Wheel { armed: us(5_001_000) }, "a later deadline leaves the entry");
-        assert_eq!(alarm.take(us(9_000_000), Instant::ORIGIN), us(5_001_000));
-        alarm.set_after_timeout(us(5_001_000), Instant::from_micros(5_001_000));
-        assert_eq!(alarm, Alarm::Wheel { armed: us(5_002_000) });
-        alarm.set(us(5_001_000));
-        assert_eq!(alarm.take(None, Instant::ORIGIN), us(5_001_000), "between timeouts there is no such limit");
+        alarm.set(Some(at(5_000_001)));
+        alarm.set(Some(at(9_000_000)));
+        assert_eq!(alarm, Alarm::Wheel { armed: Some(at(5_001_000)) }, "a later deadline leaves the entry");
+        assert_eq!(alarm.take(Some(at(9_000_000)), at(0)), Some(at(5_001_000)));
+        alarm.set_after_timeout(Some(at(5_001_000)), at(5_001_000));
+        assert_eq!(alarm, Alarm::Wheel { armed: Some(at(5_002_000)) });
+        alarm.set(Some(at(5_001_000)));
+        assert_eq!(alarm.take(None, at(0)), Some(at(5_001_000)), "between timeouts there is no such limit");
+        assert_eq!(alarm.round(at(1)), at(1000));
     }
 
     #[test]
     fn an_exact_driver_comes_at_the_deadline_or_at_once() {
         let mut alarm = Alarm::Exact;
-        alarm.set(us(7));
-        assert_eq!(alarm.take(us(9), Instant::from_micros(3)), us(9));
-        assert_eq!(alarm.take(us(9), Instant::from_micros(12)), us(12));
-        assert_eq!(alarm.round(Instant::from_micros(9)), Instant::from_micros(9));
+        alarm.set(Some(at(7)));
+        assert_eq!(alarm.take(Some(at(9)), at(3)), Some(at(9)));
+        assert_eq!(alarm.take(Some(at(9)), at(12)), Some(at(12)));
+        assert_eq!(alarm.round(at(9)), at(9));
     }
 }

@@ -273,7 +273,8 @@ mod tests {
         let sysctl = Sysctl { tcp_sack: 0, ..Sysctl::LINUX };
         let times = detection_times(&sysctl, &Options::new().with_keepalive(true), Duration::ZERO);
         let expected = [
-            131_000, 63_000, 7_875_000, 7_200_000, 925_623, 925_623, 925_623, 7_875_000, 102_711, 102_711, 60_000, 60_000,
+            131_000, 63_000, 7_875_000, 7_200_000, 925_623, 925_623, 925_623, 7_875_000, 102_711, 102_711, 60_000,
+            60_000,
         ];
         assert_eq!(millis(&times), expected.map(Some));
         let causes: Vec<_> = times.iter().filter_map(|row| row.error?.cause()).collect();

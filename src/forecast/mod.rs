@@ -165,9 +165,10 @@ impl<'s, R: Records> Forecast<'s, R> {
         Self { conn, ghost, sysctl, asked_at: now, now, alarm: Alarm::Exact, calls: 0, end: None }
     }
 
-    /// The connection lives in a stack, whose wheel holds an entry for it at `armed`: everything happens on whole ticks.
-    #[cfg(feature = "alloc")]
-    pub(crate) fn on_wheel(mut self, armed: Option<Instant>) -> Self {
+    /// The driver is a timing wheel of whole milliseconds with an entry for each connection, as a stack's is. The entry
+    /// stands at `armed`, which may be earlier than [`Conn::poll_timeout`].
+    #[must_use]
+    pub fn on_wheel(mut self, armed: Option<Instant>) -> Self {
         self.alarm = Alarm::Wheel { armed };
         self
     }
@@ -187,9 +188,7 @@ impl<'s, R: Records> Forecast<'s, R> {
         let before = self.info();
         let already = before.retransmits > 0 || before.probes > 0;
         let mut outlook = Outlook::new(self.asked_at, already);
-        while let Some(step) = self.next() {
-            outlook.count(&step);
-        }
+        self.by_ref().for_each(|step| outlook.count(&step));
         // The iterator has ended, and it ends by this alone.
         outlook.end = self.end.unwrap_or(End::Never(Reason::TooFar));
         outlook

@@ -153,8 +153,7 @@ impl Outlook {
 
     fn write_counts(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let more = if self.already { "more " } else { "" };
-        let (mut before, counts) =
-            (", after", [(self.retransmissions, "retransmission"), (self.probes, "probe")]);
+        let (mut before, counts) = (", after", [(self.retransmissions, "retransmission"), (self.probes, "probe")]);
         for (count, what) in counts.into_iter().filter(|&(count, _)| count > 0) {
             let plural = if count == 1 { "" } else { "s" };
             write!(f, "{before} {count} {more}{what}{plural}")?;

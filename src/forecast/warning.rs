@@ -40,7 +40,7 @@ pub enum Warning {
         /// After this much silence.
         after: Duration,
     },
-    /// Keepalive says nothing about data in flight, which takes longer to be given up; a user timeout would be for both.
+    /// Keepalive says nothing about data in flight, which is given up later; a user timeout would be for both.
     KeepaliveSkipsData {
         /// When an idle connection notices.
         idle: Duration,
@@ -115,7 +115,8 @@ pub fn warnings(
 }
 
 fn of_keepalive(sysctl: &Sysctl, options: &Options, rtt: Duration, patience: Duration) -> [Option<Warning>; 4] {
-    let after = |options: &Options, failure| detection_times(sysctl, options, rtt).of(failure).after.unwrap_or_default();
+    let after =
+        |options: &Options, failure| detection_times(sysctl, options, rtt).of(failure).after.unwrap_or_default();
     let (idle, data) = (after(options, Failure::IdlePeerGone), after(options, Failure::DataUnanswered));
     let without = options.with_tcp_user_timeout(None).unwrap_or(*options);
     let by_count = after(&without, Failure::IdlePeerGone);
@@ -205,7 +206,8 @@ impl fmt::Display for Warning {
             ),
             Self::FinWait2Shorter { asked, really } => write!(
                 f,
-                "FIN-WAIT-2 lasts {} and not {}: above a minute Linux counts the excess twice and the minute not (tcp_fin_timeout)",
+                "FIN-WAIT-2 lasts {} and not {}: above a minute Linux counts the excess twice and the minute not \
+                 (tcp_fin_timeout)",
                 Seconds(really),
                 Seconds(asked)
             ),

@@ -291,8 +291,8 @@ impl<'s> ConnMut<'s> {
 
     /// What it will do if nothing more arrives and the application does nothing: every segment, and the end. See
     /// [`crate::forecast`]; [`Forecast::outlook`] sums up.
+    #[allow(clippy::missing_panics_doc)] // as in `act`
     pub fn forecast(&self, now: Instant) -> Forecast<'_, Vec<Sent>> {
-        // As in `act`.
         self.stack.forecast(now, self.id).expect("a borrowed connection exists")
     }
 

@@ -2,13 +2,13 @@
 
 use crate::knobs;
 use crate::random::Random;
+use alloc::collections::BTreeMap;
+use core::net::SocketAddr;
 use longhaul::options::Options;
 use longhaul::stack::{Config, ConnId, ListenerId, Stack, Transmit};
 use longhaul::tcp::State;
 use longhaul::time::{Duration, Instant};
 use longhaul::wire::{self, Flags, Flow, IcmpKind, IpOptions, Packet};
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
 
 const OURS: ([u8; 4], u16) = ([10, 0, 0, 1], 4000);
 const PEERS: ([u8; 4], u16) = ([10, 0, 0, 2], 80);

@@ -64,7 +64,10 @@ fn the_ends_that_people_know_are_said_in_plain_words() {
             said(&no_sack, plain.with_keepalive(true), idle),
             "dies in 7875.000 s: no answer to keepalive probes (tcp_keepalive_probes), after 9 probes",
         ),
-        (said(&no_sack, plain, idle), "never ends by silence: nothing is outstanding, and keepalive is off (SO_KEEPALIVE)"),
+        (
+            said(&no_sack, plain, idle),
+            "never ends by silence: nothing is outstanding, and keepalive is off (SO_KEEPALIVE)",
+        ),
         (
             said(&no_sack, plain, write),
             "dies in 925.623 s: no acknowledgment of data sent (tcp_retries2), after 15 retransmissions",

@@ -50,7 +50,13 @@ struct Pair<'m> {
 fn setup(local: u8, remote: u8, options: Options) -> Setup {
     let end = |host| ([10, 0, 0, host], 1000 + u16::from(host)).into();
     let options = options.with_recv_buffer_size(QUEUE as u32);
-    Setup { flow: Flow { local: end(local), remote: end(remote) }, iss: SeqNum::new(9), ts_offset: 7, mtu: 576, options }
+    Setup {
+        flow: Flow { local: end(local), remote: end(remote) },
+        iss: SeqNum::new(9),
+        ts_offset: 7,
+        mtu: 576,
+        options,
+    }
 }
 
 impl<'m> Pair<'m> {
@@ -76,7 +82,7 @@ impl<'m> Pair<'m> {
     }
 
     fn live(&mut self) {
-        for _ in 0..1 + self.random.below(10) {
+        for _ in 0..=self.random.below(9) {
             let end = self.random.below(2);
             match self.random.below(16) {
                 0..6 => self.write(end),
@@ -131,8 +137,7 @@ impl<'m> Pair<'m> {
                 continue;
             }
             let to = 1 - from;
-            if let Some(reply) =
-                self.conns[to].handle_segment(self.now, &segment, &self.sysctl, &mut self.rings[to])
+            if let Some(reply) = self.conns[to].handle_segment(self.now, &segment, &self.sysctl, &mut self.rings[to])
                 && !self.cut[to]
             {
                 let reply = Segment { header: reply, payload: &[] };

@@ -1,13 +1,13 @@
 //! The two sides of the comparison: what is foretold, and what happens when nothing arrives.
 
 use crate::history::World;
+use alloc::collections::BTreeSet;
 use longhaul::forecast::{Departure, End, Reason, Step};
 use longhaul::seq::SeqNum;
 use longhaul::stack::{ConnId, Transmit};
 use longhaul::tcp::{EmitKind, Event, State};
 use longhaul::time::Instant;
 use longhaul::wire::{self, Flags, Packet};
-use std::collections::BTreeSet;
 
 /// Segments of one silence at most: 255 retransmissions and as many probes of each kind, and what was queued.
 const SEGMENTS_MAX: usize = 20_000;
