@@ -3,7 +3,7 @@
 //! What is decided under silence depends on how much is queued, which segments are in flight, and how many gaps are
 //! reported. So a forecast of a megabyte in flight costs its records and not the megabyte.
 
-use crate::buf::{Buffers, Full, ReceiveBuffer, SendBuffer, Sent};
+use crate::buf::{Buffers, Full, ReceiveBuffer, Scoreboard, SendBuffer, Sent};
 use crate::tcp::Conn;
 #[cfg(feature = "alloc")]
 use alloc::vec::Vec;
@@ -106,6 +106,7 @@ pub(super) struct Ghost<R> {
     records: R,
     /// As many records as the true buffer would keep.
     records_max: usize,
+    scoreboard: Scoreboard,
     readable: usize,
     held: usize,
     ranges: [Option<(usize, usize)>; RANGES_MAX],
@@ -115,7 +116,8 @@ impl<R: Records> Ghost<R> {
     /// Nothing queued, nothing received; what `records` holds is forgotten.
     pub(super) fn new(mut records: R, records_max: usize) -> Self {
         records.clear();
-        Self { queued: 0, records, records_max, readable: 0, held: 0, ranges: [None; RANGES_MAX] }
+        let scoreboard = Scoreboard::new();
+        Self { queued: 0, records, records_max, scoreboard, readable: 0, held: 0, ranges: [None; RANGES_MAX] }
     }
 
     /// The shadow of `buffers`, whose records go into `records`.
@@ -128,6 +130,7 @@ impl<R: Records> Ghost<R> {
             ghost.records.insert(index, buffers.sent(index).ok_or(Full)?)?;
         }
         ghost.queued = buffers.len();
+        ghost.scoreboard = buffers.scoreboard().clone();
         ghost.readable = buffers.readable();
         ghost.held = buffers.held();
         ghost.ranges = core::array::from_fn(|index| buffers.range(index));
@@ -208,6 +211,14 @@ impl<R: Records> SendBuffer for Ghost<R> {
         if index < self.sent_len() {
             self.records.remove(index);
         }
+    }
+
+    fn scoreboard(&self) -> &Scoreboard {
+        &self.scoreboard
+    }
+
+    fn scoreboard_mut(&mut self) -> &mut Scoreboard {
+        &mut self.scoreboard
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::random::Random;
 use longhaul::config::Sysctl;
+use longhaul::congestion::CongestionControl;
 use longhaul::options::{Options, TcpKeepalive};
 use longhaul::time::Duration;
 
@@ -29,6 +30,10 @@ pub(crate) fn sysctl(random: &mut Random) -> Sysctl {
         tcp_window_scaling: random.pick(&[1, 1, 0]),
         tcp_thin_linear_timeouts: u8::from(random.one_in(6)),
         tcp_early_retrans: random.pick(&[3, 3, 0]),
+        tcp_recovery: random.pick(&[1, 1, 2, 4, 0]),
+        tcp_frto: random.pick(&[2, 0]),
+        tcp_reordering: random.pick(&[3, 1]),
+        tcp_congestion_control: random.pick(&[CongestionControl::Cubic, CongestionControl::Reno]),
         tcp_slow_start_after_idle: random.pick(&[1, 0]),
         tcp_pingpong_thresh: random.pick(&[1, 1, 3]),
         ..Sysctl::LINUX
