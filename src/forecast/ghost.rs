@@ -130,7 +130,7 @@ impl<R: Records> Ghost<R> {
             ghost.records.insert(index, buffers.sent(index).ok_or(Full)?)?;
         }
         ghost.queued = buffers.len();
-        ghost.scoreboard = buffers.scoreboard().clone();
+        ghost.scoreboard = *buffers.scoreboard();
         ghost.readable = buffers.readable();
         ghost.held = buffers.held();
         ghost.ranges = core::array::from_fn(|index| buffers.range(index));
