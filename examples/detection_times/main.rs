@@ -10,10 +10,10 @@
 mod arguments;
 
 use arguments::{Arguments, Call, USAGE};
-use longhaul::config::Sysctl;
+use longhaul::config::{Sysctl, SysctlError};
 use longhaul::forecast::{detection_times, warnings};
-use std::env;
 use std::process::ExitCode;
+use std::{env, fs};
 
 fn main() -> ExitCode {
     match arguments::read(env::args().skip(1)) {
@@ -42,5 +42,23 @@ fn show(arguments: &Arguments) {
 
 /// What `/proc/sys/net/ipv4` says; Linux's default where it says nothing.
 fn of_this_host() -> Sysctl {
-    Sysctl::LINUX
+    let mut sysctl = Sysctl::LINUX;
+    let files = match fs::read_dir(SETTINGS) {
+        Ok(files) => files,
+        Err(error) => {
+            eprintln!("{SETTINGS}: {error}; these are Linux's defaults");
+            return sysctl;
+        }
+    };
+    for file in files.flatten() {
+        let name = file.file_name();
+        // Most files there are of other protocols, and some are for root's eyes only.
+        let (Some(name), Ok(text)) = (name.to_str(), fs::read_to_string(file.path())) else { continue };
+        if sysctl.set(name, &text) == Err(SysctlError::Invalid) {
+            eprintln!("{name}: {:?} is not taken; this is Linux's default", text.trim());
+        }
+    }
+    sysctl
 }
+
+const SETTINGS: &str = "/proc/sys/net/ipv4";

@@ -34,7 +34,8 @@
 //! let at: Vec<u64> = syns.map(|syn| syn.at.since(now).as_secs()).collect();
 //! assert_eq!(at, [0, 1, 2, 3, 4, 5, 7, 11, 19, 35, 67]);
 //!
-//! let outlook = Forecast::new(&conn, now, &Sysctl::LINUX, &ring).outlook(); // with `alloc`
+//! // With `alloc` there is `Forecast::new`, which needs no slice.
+//! let outlook = Forecast::in_records(&conn, now, &Sysctl::LINUX, &ring, &mut copies)?.outlook();
 //! assert_eq!(
 //!     outlook.to_string(),
 //!     "dies in 131.000 s: no answer to the handshake (tcp_syn_retries), after 10 retransmissions"
