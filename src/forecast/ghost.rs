@@ -3,7 +3,7 @@
 //! What is decided under silence depends on how much is queued, which segments are in flight, and how many gaps are
 //! reported. So a forecast of a megabyte in flight costs its records and not the megabyte.
 
-use crate::buf::{Buffers, Full, ReceiveBuffer, Scoreboard, SendBuffer, Sent};
+use crate::buf::{Buffers, Full, ReceiveBuffer, Scoreboard, SendBuffer, Sent, Tuning};
 use crate::tcp::Conn;
 #[cfg(feature = "alloc")]
 use alloc::vec::Vec;
@@ -110,14 +110,25 @@ pub(super) struct Ghost<R> {
     readable: usize,
     held: usize,
     ranges: [Option<(usize, usize)>; RANGES_MAX],
+    receive_limit: usize,
+    tuning: Tuning,
 }
 
 impl<R: Records> Ghost<R> {
     /// Nothing queued, nothing received; what `records` holds is forgotten.
     pub(super) fn new(mut records: R, records_max: usize) -> Self {
         records.clear();
-        let scoreboard = Scoreboard::new();
-        Self { queued: 0, records, records_max, scoreboard, readable: 0, held: 0, ranges: [None; RANGES_MAX] }
+        Self {
+            queued: 0,
+            records,
+            records_max,
+            scoreboard: Scoreboard::new(),
+            readable: 0,
+            held: 0,
+            ranges: [None; RANGES_MAX],
+            receive_limit: usize::MAX,
+            tuning: Tuning::new(),
+        }
     }
 
     /// The shadow of `buffers`, whose records go into `records`.
@@ -133,6 +144,8 @@ impl<R: Records> Ghost<R> {
         ghost.scoreboard = *buffers.scoreboard();
         ghost.readable = buffers.readable();
         ghost.held = buffers.held();
+        ghost.receive_limit = buffers.receive_limit();
+        ghost.tuning = *buffers.tuning();
         ghost.ranges = core::array::from_fn(|index| buffers.range(index));
         Ok(ghost)
     }
@@ -243,5 +256,17 @@ impl<R> ReceiveBuffer for Ghost<R> {
     fn clear_held(&mut self) {
         self.held = 0;
         self.ranges = [None; RANGES_MAX];
+    }
+
+    fn receive_limit(&self) -> usize {
+        self.receive_limit
+    }
+
+    fn tuning(&self) -> &Tuning {
+        &self.tuning
+    }
+
+    fn tuning_mut(&mut self) -> &mut Tuning {
+        &mut self.tuning
     }
 }

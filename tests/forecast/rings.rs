@@ -103,7 +103,7 @@ impl<'m> Pair<'m> {
                 _ => {
                     // Whoever never reads shuts its window.
                     self.rings[end].read(&mut [0; QUEUE]);
-                    self.conns[end].handle_read(&self.sysctl, &self.rings[end]);
+                    self.conns[end].handle_read(self.now, &self.sysctl, &mut self.rings[end]);
                 }
             }
             // The last act has not left yet.
