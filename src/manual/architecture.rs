@@ -23,7 +23,7 @@
 //! options, error ....... overrides become a rule's parameters; a cause becomes the user's vocabulary
 //!  |
 //! buf, config ....... both know congestion, and nothing else of the next row
-//! liveness, congestion, stats, wire, pcapng ....... siblings that never import each other
+//! liveness, congestion, stats, wire, pcapng, timeline ....... siblings that never import each other
 //!  |
 //! time, seq ....... import core only
 //! ```
@@ -43,6 +43,7 @@
 //! |---|---|---|
 //! | handshake | `handshake` | |
 //! | tail loss probe, before the first timeout | none: `src/tcp/tail_loss.rs` | the retransmission, if earlier |
+//! | reordering, before a doubtful segment counts as lost | none: `src/tcp/recovery/rack.rs` | |
 //! | retransmission | `retransmission`, limits from `orphan` after close | `zero_window` if the window shrank to 0 |
 //! | window probe | `zero_window`, limits from `orphan` after close | |
 //! | FIN-WAIT-2 of an orphan | `fin_wait2` | |
@@ -81,7 +82,8 @@
 //!
 //! **`sim`** holds several stacks and a queue of arrivals. Time goes from event to event; `src/sim/link.rs` decides
 //! what happens to a packet on its way, from a seed; equal seeds give equal traces
-//! (`tests/sim_transfer.rs::equal_seeds_give_equal_traces_and_others_do_not`).
+//! (`tests/sim_transfer.rs::equal_seeds_give_equal_traces_and_others_do_not`). What is watched (`Sim::watch`) becomes a
+//! `timeline`, which draws itself in ASCII and SVG.
 //!
 //! # The states of a connection
 //!
@@ -113,6 +115,10 @@
 //! - **Buffers are arguments.** A [`Conn`](crate::tcp::Conn) owns none; every call that may move bytes takes
 //!   `&mut impl Buffers`. The stack boxes queues of `Bytes` while there is something in them; a microcontroller passes
 //!   a [`Ring`](crate::buf::ring::Ring) over its own arrays.
+//! - **What only a busy connection needs stands behind the buffers**, too: the state of loss recovery
+//!   ([`Scoreboard`](crate::buf::Scoreboard)) and of growing windows ([`Tuning`](crate::buf::Tuning)). The last 1024
+//!   connections that were busy keep theirs, so a pause between two requests forgets nothing; a million idle ones
+//!   have none.
 //! - **A deadline for each purpose as data, one derived deadline, one wheel entry.** Linux and the BSDs keep several
 //!   timers a connection; moving them with every segment is most of their cost.
 //! - **Exact timers.** A kernel's wheel is late by up to an eighth of the wait. This one moves entries down as their
