@@ -97,6 +97,11 @@ impl Options {
         or(self.send_buffer_bytes, sysctl.tcp_wmem[1].max(SEND_BUFFER_MIN_BYTES))
     }
 
+    /// Whether the application chose its receive buffer, so that it does not grow (Linux `SOCK_RCVBUF_LOCK`).
+    pub(crate) const fn is_recv_buffer_set(&self) -> bool {
+        self.receive_buffer_bytes != 0
+    }
+
     /// Bytes of window that may be offered: half the receive buffer, the other half being Linux's overhead.
     pub fn window_bytes(&self, sysctl: &Sysctl) -> u32 {
         (or(self.receive_buffer_bytes, sysctl.tcp_rmem[1]) / 2).max(WINDOW_MIN_BYTES)
