@@ -15,7 +15,7 @@ use bytes::Bytes;
 
 use super::assembler::clip;
 use super::queue::{Piece, Queue, shrink};
-use super::{Assembler, Full, ReceiveBuffer, SendBuffer, Sent};
+use super::{Assembler, Full, ReceiveBuffer, Scoreboard, SendBuffer, Sent, Tuning};
 
 pub use super::queue::COPY_BELOW;
 
@@ -38,14 +38,17 @@ pub const SENT_MAX: usize = 16_384;
 pub struct Streams {
     send: Queue,
     records: VecDeque<Sent>,
+    scoreboard: Scoreboard,
+    tuning: Tuning,
     received: Queue,
     /// Only while something is held.
     held: Option<Box<Held>>,
     frame: Option<Bytes>,
     receive_capacity: usize,
+    receive_limit: usize,
 }
 
-const _: () = assert!(size_of::<Streams>() <= 192);
+const _: () = assert!(size_of::<Streams>() <= 408);
 
 impl Streams {
     /// Empty queues.
@@ -53,20 +56,25 @@ impl Streams {
         Self {
             send: Queue::new(),
             records: VecDeque::new(),
+            scoreboard: Scoreboard::new(),
+            tuning: Tuning::new(),
             received: Queue::new(),
             held: None,
             frame: None,
             receive_capacity: RECEIVE_CAPACITY_DEFAULT,
+            receive_limit: RECEIVE_CAPACITY_MAX,
         }
     }
 
-    /// Whether nothing is held: neither bytes nor records nor a frame. Then the box can go.
+    /// Whether nothing is held: neither bytes nor records nor a frame, nor the question what became of a tail loss
+    /// probe. Then the box can go.
     pub fn is_idle(&self) -> bool {
         self.send.is_empty()
             && self.records.is_empty()
             && self.received.is_empty()
             && self.held.is_none()
             && self.frame.is_none()
+            && self.scoreboard.tlp_high_seq.is_none()
     }
 
     /// Bytes of memory held, for the budget: each kept frame and chunk with its whole capacity, each record, and the
@@ -99,6 +107,12 @@ impl Streams {
     /// even if it is more.
     pub fn set_receive_capacity(&mut self, bytes: usize) {
         self.receive_capacity = bytes.min(RECEIVE_CAPACITY_MAX);
+    }
+
+    /// Bounds what [`ReceiveBuffer::receive_limit`] says, in bytes, at most [`RECEIVE_CAPACITY_MAX`]: windows grow no
+    /// further. For a stack whose memory is short.
+    pub fn set_receive_limit(&mut self, bytes: usize) {
+        self.receive_limit = bytes.min(RECEIVE_CAPACITY_MAX);
     }
 
     /// Says that the payloads that follow lie in `frame`, so that [`ReceiveBuffer::insert`] may keep them uncopied.
@@ -191,6 +205,14 @@ impl SendBuffer for Streams {
         self.records.remove(index);
         shrink(&mut self.records);
     }
+
+    fn scoreboard(&self) -> &Scoreboard {
+        &self.scoreboard
+    }
+
+    fn scoreboard_mut(&mut self) -> &mut Scoreboard {
+        &mut self.scoreboard
+    }
 }
 
 impl ReceiveBuffer for Streams {
@@ -225,6 +247,18 @@ impl ReceiveBuffer for Streams {
 
     fn clear_held(&mut self) {
         self.held = None;
+    }
+
+    fn receive_limit(&self) -> usize {
+        self.receive_limit
+    }
+
+    fn tuning(&self) -> &Tuning {
+        &self.tuning
+    }
+
+    fn tuning_mut(&mut self) -> &mut Tuning {
+        &mut self.tuning
     }
 }
 

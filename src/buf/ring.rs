@@ -6,7 +6,7 @@
 use core::cmp::Ordering;
 
 use super::assembler::clip;
-use super::{Assembler, Full, ReceiveBuffer, SendBuffer, Sent};
+use super::{Assembler, Full, ReceiveBuffer, Scoreboard, SendBuffer, Sent, Tuning};
 
 /// Both directions of one connection, over borrowed slices.
 ///
@@ -22,6 +22,8 @@ use super::{Assembler, Full, ReceiveBuffer, SendBuffer, Sent};
 pub struct Ring<'b> {
     send: Circle<'b, u8>,
     records: Circle<'b, Sent>,
+    scoreboard: Scoreboard,
+    tuning: Tuning,
     receive: Circle<'b, u8>,
     ranges: Assembler,
 }
@@ -33,6 +35,8 @@ impl<'b> Ring<'b> {
         Self {
             send: Circle::new(send),
             records: Circle::new(records),
+            scoreboard: Scoreboard::new(),
+            tuning: Tuning::new(),
             receive: Circle::new(receive),
             ranges: Assembler::new(),
         }
@@ -117,6 +121,14 @@ impl SendBuffer for Ring<'_> {
     fn remove_sent(&mut self, index: usize) {
         self.records.remove(index);
     }
+
+    fn scoreboard(&self) -> &Scoreboard {
+        &self.scoreboard
+    }
+
+    fn scoreboard_mut(&mut self) -> &mut Scoreboard {
+        &mut self.scoreboard
+    }
 }
 
 impl ReceiveBuffer for Ring<'_> {
@@ -146,6 +158,18 @@ impl ReceiveBuffer for Ring<'_> {
 
     fn clear_held(&mut self) {
         self.ranges.clear();
+    }
+
+    fn receive_limit(&self) -> usize {
+        self.receive.slots.len()
+    }
+
+    fn tuning(&self) -> &Tuning {
+        &self.tuning
+    }
+
+    fn tuning_mut(&mut self) -> &mut Tuning {
+        &mut self.tuning
     }
 }
 

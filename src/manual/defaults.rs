@@ -36,12 +36,15 @@
 //! | `tcp_window_scaling` | 1 | *at the start* of a connection |
 //! | `tcp_thin_linear_timeouts` | 0 | for games and telephony, at a cost to others |
 //! | `tcp_early_retrans` | 3 | a lost end of a burst shows in two round trips (RFC 8985 7); 0 to 2 switch it off |
+//! | `tcp_recovery` | 1 | losses are found by when segments were sent (RFC 8985); 2 and 4 are its switches |
+//! | `tcp_frto` | 2 | a timeout may prove spurious (RFC 5682); 0 never looks |
 //! | `tcp_reordering` | 3 | duplicate ACKs, or segments held above a hole, that prove a loss (RFC 5681) |
+//! | `tcp_congestion_control` | Cubic | the algorithm of new connections (RFC 9438); `reno` is the other |
 //! | `tcp_slow_start_after_idle` | 1 | what was learned of a path a timeout ago is old (RFC 2861) |
 //! | `tcp_pingpong_thresh` | 1 | one answer makes an exchange interactive: its ACKs wait for the next answer |
 //! | `tcp_min_snd_mss` | 48 | bytes; a peer cannot ask for segments that are all header |
-//! | `tcp_rmem` | 4096 131072 33554432 | bytes; half of the second is offered, the third decides the window scale |
-//! | `tcp_wmem` | 4096 16384 4194304 | bytes; of these only the second is read, and below 256 KiB it counts as that |
+//! | `tcp_rmem` | 4096 131072 33554432 | bytes; half is window; it grows from the second to the third |
+//! | `tcp_wmem` | 4096 16384 4194304 | bytes; the second (256 KiB at least) grows with the window up to the third |
 //! | `ip_local_port_range` | 32768 60999 | *at the start* of the stack |
 //!
 //! # The stack itself
@@ -90,6 +93,8 @@
 //! |---|---|---|---|
 //! | `REPLIES_MAX` | `src/stack/output.rs` | 256 | immediate answers are dropped, and counted |
 //! | `BATCH_MAX` | `src/stack/timeout.rs` | 1024 | the driver sends and receives before more timers fire |
+//! | `WARM_MAX` | `src/stack/settle.rs` | 1024 | the queues that were idle longest are freed |
+//! | `REORDERING_MAX` | `src/tcp/recovery/mod.rs` | 300 | more reordering than that counts as loss |
 //! | `LISTENERS_MAX` | `src/stack/listen.rs` | 2 * 65535 | `listen` refuses |
 //! | `COUNTERS` | `src/stack/ports.rs` | 4096 | never: 8 KiB, of classes of destinations |
 //! | `SENT_MAX` | `src/buf/chain.rs` | 16384 | no further segment leaves until one is acknowledged |

@@ -33,10 +33,7 @@ fn set(host: &mut Host, name: &str, value: &str) -> Result<(), String> {
 /// and why.
 const ABSENT: &[(&str, &[&str], &str)] = &[
     // Recovery and congestion.
-    ("tcp_congestion_control", &["reno", "cubic"], "NewReno is what there is; a script that tells them apart fails"),
-    ("tcp_allowed_congestion_control", &[], "the same"),
-    ("tcp_recovery", &["0", "1"], "losses are counted, not timed; a script that tells them apart fails"),
-    ("tcp_frto", &["0", "1", "2"], "spurious timeouts are not undone; the same"),
+    ("tcp_allowed_congestion_control", &[], "nobody is denied any"),
     ("tcp_fack", &["0"], "gone from Linux since 4.15"),
     ("tcp_max_reordering", &[], "the degree of reordering is not adapted"),
     ("tcp_no_metrics_save", &[], "nothing is remembered between connections"),
