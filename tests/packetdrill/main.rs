@@ -9,8 +9,8 @@
 //! | `core` | what any TCP does, in the manner of public scripts | the original's tolerance |
 //! | `language` | what the language can say; each says how it can be made to fail | the original's tolerance |
 //!
-//! `PACKETDRILL_SCRIPTS=DIR[:DIR] cargo test --test packetdrill [FILTER]` runs every script below those folders instead,
-//! as `core` is run. A script that does not begin with `defaults.sh` has Linux's own settings.
+//! `PACKETDRILL_SCRIPTS=DIR[:DIR] cargo test --test packetdrill [FILTER]` runs every script below those folders
+//! instead, as `core` is run. A script that does not begin with `defaults.sh` has Linux's own settings.
 //!
 //! What cannot pass yet is listed in `known_failures.txt`, a path and a reason a line; a listed script that passes is a
 //! failure, so that the list only ever gets shorter. `PACKETDRILL_KNOWN_FAILURES=FILE` is the list of other folders.
@@ -34,8 +34,8 @@
 //!   expect several in one: like segments sent within its time are merged, and PSH is then what Linux sets on a packet
 //!   of several segments. An inbound packet may be of any size, and goes in as one.
 //! - Code runs when its time comes, not at the end. Assertions about fields that are not known fail by their name.
-//! - Parts of the language whose subject is not built (fast open, epoll, zero copy, timestamping) are read, and say "not
-//!   supported" when they are run.
+//! - Parts of the language whose subject is not built (fast open, epoll, zero copy, timestamping) are read, and say
+//!   "not supported" when they are run.
 //! - No script runs for ever: steps, lengths and depths are bounded.
 //!
 //! | room | question it answers |

@@ -48,9 +48,9 @@ fn command(host: &mut Host, program: &str, arguments: &[&str]) -> Result<(), Str
         ("." | "source" | "sh" | "bash", [path]) if path.ends_with("defaults.sh") => set_defaults(host),
         ("sysctl", rest) => rest.iter().filter(|word| !word.starts_with('-')).try_for_each(|word| assign(host, word)),
         ("set_sysctls.py", rest) => rest.iter().try_for_each(|word| assign(host, word)),
-        (program, []) if program.starts_with("sysctl_restore_") => Ok(()), // each script has a stack of its own
-        // Nothing is remembered between connections. One segment is handed out a packet anyway, and merged when a script
-        // expects more; see `runner::expect`.
+        (program, []) if program.starts_with("sysctl_restore_") => Ok(()),
+        // Nothing is remembered between connections. One segment is handed out a packet anyway, and merged when a
+        // script expects more; see `runner::expect`.
         ("true" | "echo", _)
         | (
             "ip",
