@@ -80,8 +80,9 @@
 //!
 //! **`sim`** holds several stacks and a queue of arrivals. Time goes from event to event; `src/sim/link.rs` decides
 //! what happens to a packet on its way, from a seed; equal seeds give equal traces
-//! (`tests/sim_transfer.rs::equal_seeds_give_equal_traces_and_others_do_not`). What is watched (`Sim::watch`) becomes a
-//! `timeline`, which draws itself in ASCII and SVG.
+//! (`tests/sim_transfer.rs::equal_seeds_give_equal_traces_and_others_do_not`). In `src/sim/middlebox/mod.rs` begin the
+//! boxes that remember connections and forget them: NATs, load balancers, firewalls. What is watched (`Sim::watch`)
+//! becomes a `timeline`, which draws itself in ASCII and SVG.
 //!
 //! # The states of a connection
 //!
