@@ -112,7 +112,8 @@ impl Stack {
         }
         // Equal addresses must be equal keys: flow label and scope say nothing here.
         let local = SocketAddr::new(local.ip(), local.port());
-        let backlog = backlog.min(self.config.sysctl.somaxconn);
+        let most = u16::try_from(self.config.sysctl.somaxconn).unwrap_or(u16::MAX);
+        let backlog = backlog.min(most);
         let listener = Listener { local, backlog, half_open: 0, options, queue: VecDeque::new() };
         self.listeners.insert(listener).ok_or(ListenError::TooMany)
     }
