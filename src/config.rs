@@ -142,6 +142,8 @@ sysctls! {
     tcp_pingpong_thresh: u8 = 1, (1..=255);
     /// The smallest MSS that is believed, in bytes.
     tcp_min_snd_mss: u16 = 48, (48..=65_535);
+    /// Bytes that may wait unsent before writes do; 0 counts as 1.
+    tcp_notsent_lowat: u32 = 4_294_967_295, (0..=UINT_MAX);
     /// Receive buffer: smallest, initial, largest, in bytes. Half of it is offered as window; the largest decides the
     /// window scale.
     tcp_rmem: [u32; 3] = [4096, 131_072, 33_554_432], (1..=INT_MAX);
@@ -153,6 +155,8 @@ sysctls! {
 
 /// Linux keeps these knobs in an `int`.
 const INT_MAX: i64 = i32::MAX as i64;
+/// Or in an unsigned one.
+const UINT_MAX: i64 = u32::MAX as i64;
 /// Seconds that Linux keeps in an `int` of ticks (`proc_dointvec_jiffies`), of which there are at least 100 a second.
 const SECONDS_MAX: i64 = INT_MAX / 100;
 

@@ -40,6 +40,7 @@
 //! | `tcp_slow_start_after_idle` | 1 | what was learned of a path a timeout ago is old (RFC 2861) |
 //! | `tcp_pingpong_thresh` | 1 | one answer makes an exchange interactive: its ACKs wait for the next answer |
 //! | `tcp_min_snd_mss` | 48 | bytes; a peer cannot ask for segments that are all header |
+//! | `tcp_notsent_lowat` | 4294967295 | bytes that may wait unsent; the send queue's own limit comes first |
 //! | `tcp_rmem` | 4096 131072 33554432 | bytes; half of the second is offered, the third decides the window scale |
 //! | `tcp_wmem` | 4096 16384 4194304 | bytes; of these only the second is read, and below 256 KiB it counts as that |
 //! | `ip_local_port_range` | 32768 60999 | *at the start* of the stack |
@@ -79,8 +80,11 @@
 //! | `with_tcp_maxseg` | `TCP_MAXSEG` | 88 to 32767 bytes | what the MTU allows |
 //! | `with_tcp_rto_max_ms` | `TCP_RTO_MAX_MS` | 1000 to 120000 ms | `tcp_rto_max_ms` |
 //! | `with_tcp_rto_min_us` | `TCP_RTO_MIN_US` | 2000 to 200000 µs | `tcp_rto_min_us` |
+//! | `with_tcp_delack_max_us` | `TCP_DELACK_MAX_US` | 1001 to 200000 µs | 200 ms; always below the smallest RTO |
 //! | `with_send_buffer_size` | `SO_SNDBUF` | bytes, doubled as Linux does | 256 KiB, or `tcp_wmem` if more |
 //! | `with_recv_buffer_size` | `SO_RCVBUF` | bytes, doubled; half is window | `tcp_rmem`: 64 KiB of window |
+//! | `with_tcp_window_clamp` | `TCP_WINDOW_CLAMP` | bytes of window, 1152 at least | what the buffer allows |
+//! | `with_tcp_notsent_lowat` | `TCP_NOTSENT_LOWAT` | bytes | `tcp_notsent_lowat` |
 //!
 //! # Limits
 //!

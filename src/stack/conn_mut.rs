@@ -35,8 +35,7 @@ impl<'s> ConnMut<'s> {
         }
         self.act(|conn, sysctl, queues| {
             conn.write_outcome()?;
-            let limit = conn.options().send_buffer_size(sysctl) as usize;
-            let room = if memory { limit.saturating_sub(queues.len()) } else { 0 };
+            let room = if memory { conn.send_room(sysctl, queues.len()) } else { 0 };
             let fits = data.split_to(room.min(data.len()));
             if !fits.is_empty() {
                 queues.push(fits);
@@ -167,14 +166,24 @@ impl<'s> ConnMut<'s> {
         self.set_options(now, self.options().with_keepalive(on));
     }
 
-    /// `TCP_KEEPIDLE`, `TCP_KEEPINTVL`, `TCP_KEEPCNT`, and switches keepalive on, as socket2's call of this name does.
+    /// `TCP_KEEPIDLE`, `TCP_KEEPINTVL`, `TCP_KEEPCNT`, and switches keepalive on, as socket2's call of this name does;
+    /// see [`crate::tcp::Conn::set_tcp_keepalive`] for when the first probe leaves.
     ///
     /// # Errors
     /// [`OutOfRange`]; nothing is changed then.
     pub fn set_tcp_keepalive(&mut self, now: Instant, keepalive: &TcpKeepalive) -> Result<(), OutOfRange> {
-        let options = self.options().with_tcp_keepalive(keepalive)?.with_keepalive(true);
-        self.set_options(now, options);
-        Ok(())
+        let now = self.stack.advance(now);
+        self.act(|conn, sysctl, _| conn.set_tcp_keepalive(now, sysctl, keepalive))
+    }
+
+    /// `TCP_KEEPIDLE` alone, as setsockopt(2) has it: keepalive is not switched on, but if it is, the wait begins anew
+    /// from the last reception, even if the time is what it was.
+    ///
+    /// # Errors
+    /// [`OutOfRange`] outside of 1 to 32767 seconds; nothing is changed then.
+    pub fn set_tcp_keepidle(&mut self, now: Instant, time: Duration) -> Result<(), OutOfRange> {
+        let now = self.stack.advance(now);
+        self.act(|conn, sysctl, _| conn.set_tcp_keepidle(now, sysctl, time))
     }
 
     /// `TCP_USER_TIMEOUT`.
@@ -200,6 +209,16 @@ impl<'s> ConnMut<'s> {
     /// `TCP_QUICKACK`; not sticky.
     pub fn set_tcp_quickack(&mut self, on: bool) {
         self.act(|conn, sysctl, _| conn.set_quickack(sysctl, on));
+    }
+
+    /// Whether ACKs leave at once rather than wait for an answer to carry them; true at first.
+    pub fn tcp_quickack(&self) -> bool {
+        self.conn().quickack(self.sysctl())
+    }
+
+    /// `TCP_MAXSEG` as it is read: what one segment of ours carries, in bytes.
+    pub fn tcp_mss(&self) -> u16 {
+        self.conn().mss()
     }
 
     /// The stored error, once (`SO_ERROR`), or else the last unanswered ICMP error.
@@ -238,19 +257,17 @@ impl<'s> ConnMut<'s> {
         self.readable() > 0 || view.receive_closed || view.has_error
     }
 
-    /// Whether a write would not block and is worth it: a third of the queue is free (Linux `sk_stream_is_writeable`),
-    /// or the sending side is closed, or an error waits.
+    /// Whether a write would not block and is worth it ([`crate::tcp::Conn::has_send_room`]), or the sending side is
+    /// closed, or an error waits.
     pub fn is_writable(&self) -> bool {
         let view = self.entry();
-        let room = self.send_room();
-        let roomy = room > 0 && room >= self.send_queue() / 2;
+        let roomy = self.stack.has_memory() && self.conn().has_send_room(self.sysctl(), self.send_queue());
         view.send_closed || view.has_error || (view.state.may_transmit() && roomy)
     }
 
     /// Bytes that [`ConnMut::send`] would queue now.
     pub fn send_room(&self) -> usize {
-        let limit = self.entry().options.send_buffer_size(&self.stack.config.sysctl) as usize;
-        if self.stack.has_memory() { limit.saturating_sub(self.send_queue()) } else { 0 }
+        if self.stack.has_memory() { self.conn().send_room(self.sysctl(), self.send_queue()) } else { 0 }
     }
 
     /// Asks for [`crate::tcp::Event::Writable`] once there is room, as a send that did not fit does.
@@ -292,8 +309,12 @@ impl<'s> ConnMut<'s> {
         self.stack.with(self.id.0.index, None, act).expect("a borrowed connection exists")
     }
 
+    fn conn(&self) -> &crate::tcp::Conn {
+        &self.stack.conns.get(self.id.0).expect("a borrowed connection exists").conn
+    }
+
     fn entry(&self) -> View {
-        let conn = &self.stack.conns.get(self.id.0).expect("a borrowed connection exists").conn;
+        let conn = self.conn();
         View {
             options: *conn.options(),
             state: conn.state(),

@@ -188,7 +188,7 @@ fn read_option(options: &Options, host: &Host, name: &str) -> Result<i64, String
         "TCP_DEFER_ACCEPT" => i64::from(defer_accept_secs(options.defer_accept_periods())),
         "TCP_RTO_MAX_MS" => options.rto_max(sysctl).as_millis() as i64,
         "TCP_RTO_MIN_US" => i64::from(options.rto_min_us(sysctl)),
-        "TCP_THIN_LINEAR_TIMEOUTS" => i64::from(options.tcp_thin_linear_timeouts(sysctl)),
+        "TCP_THIN_LINEAR_TIMEOUTS" => i64::from(options.tcp_thin_linear_timeouts()),
         _ => return Err(format!("unknown option `{name}`")),
     })
 }
