@@ -3,6 +3,8 @@
 //! One [`Sysctl`] serves a whole stack and is read at the time of use, so that changing it affects live connections as
 //! on Linux. What a connection may override for itself stands in [`crate::options`].
 
+mod profiles;
+
 use core::fmt;
 use core::ops::RangeInclusive;
 
@@ -135,7 +137,7 @@ sysctls! {
     /// 3 or 4: probe for a loss at the end of a burst (RFC 8985 7); otherwise not.
     tcp_early_retrans: u8 = 3, (0..=4);
     /// Duplicate ACKs that prove a loss.
-    tcp_reordering: u32 = 3, (1..=INT_MAX);
+    tcp_reordering: u16 = 3, (1..=300);
     /// Not 0: the congestion window shrinks after idling.
     tcp_slow_start_after_idle: u8 = 1, (0..=255);
     /// Data sent soon after data received, this often, makes a connection interactive.

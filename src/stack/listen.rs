@@ -145,13 +145,14 @@ impl Stack {
         }
     }
 
+    /// The options that future connections inherit.
+    pub fn listener_options(&self, listener: ListenerId) -> Option<Options> {
+        self.listener(listener).map(|slot| slot.options)
+    }
+
     /// Where a listener listens.
     pub fn listener_addr(&self, listener: ListenerId) -> Option<SocketAddr> {
         self.listener(listener).map(|slot| slot.local)
-    }
-
-    pub(super) fn listener_options(&self, id: ListenerId) -> Option<Options> {
-        self.listener(id).map(|slot| slot.options)
     }
 
     fn listener(&self, id: ListenerId) -> Option<&Listener> {

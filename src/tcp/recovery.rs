@@ -126,7 +126,7 @@ impl Conn {
 
     /// Finds losses by the rule of `tcp_reordering` (3): so many segments were received above one that was not.
     fn mark_lost(&mut self, env: &Env<'_>, buffers: &mut impl Buffers) -> bool {
-        let threshold = env.sysctl.tcp_reordering;
+        let threshold = u32::from(env.sysctl.tcp_reordering);
         if !self.flags.has(ConnFlags::SACK) {
             let lost = u32::from(self.recovery.sacked_out) >= threshold && self.recovery.phase == Phase::Open;
             return lost && mark_head_lost(buffers);
