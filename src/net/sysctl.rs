@@ -153,7 +153,8 @@ mod tests {
     #[test]
     fn of_this_machine_everything_is_read_that_has_a_file() {
         let reading = from_proc();
-        assert!(reading.refused.is_empty(), "{reading}");
+        // A host's algorithm need not be one of ours.
+        assert!(reading.refused.iter().all(|(name, _)| *name == "tcp_congestion_control"), "{reading}");
         for (name, error) in &reading.missing {
             assert_eq!(error.kind(), io::ErrorKind::NotFound, "{name}");
         }

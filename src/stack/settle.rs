@@ -31,7 +31,7 @@ impl Stack {
         queues.set_frame(None);
         let ready = entry.conn.is_ready(queues);
         // Queues exist only while there is something in them.
-        if queues.is_idle() {
+        if queues.is_idle() && !entry.conn.is_recovering() {
             entry.streams = None;
         } else {
             entry.streams = Some(streams.unwrap_or_else(|| Box::new(empty)));

@@ -118,8 +118,6 @@ pub struct Conn {
     // Sending.
     pub(super) congestion: Congestion,
     pub(super) recovery: Recovery,
-    /// The right edge of what was ever reported held; beyond `snd_una` it says that segments are missing.
-    pub(super) held_end: SeqNum,
     pub(super) wants: Wants,
     pub(super) flags: ConnFlags,
 
@@ -133,7 +131,7 @@ pub struct Conn {
 impl Conn {
     /// An active open: SYN-SENT, the SYN waiting in [`Conn::poll_transmit`].
     pub fn connect(now: Instant, setup: &Setup, sysctl: &Sysctl) -> Self {
-        let mut conn = Self::new(now, setup);
+        let mut conn = Self::new(now, setup, sysctl);
         let env = Env { now, sysctl };
         conn.set_state(State::SynSent);
         conn.flags.set(ConnFlags::ACTIVE, true);
@@ -150,7 +148,8 @@ impl Conn {
     /// [`Conn::handle_segment`] next, so that its window, timestamp and data count.
     pub fn accept(now: Instant, half_open: &HalfOpen, options: Options, ack: &Header, sysctl: &Sysctl) -> Self {
         // To defer accepting is a listener's business.
-        let mut conn = Self::new(now, &half_open.setup(options.with_defer_accept_periods(0)));
+        let options = options.with_defer_accept_periods(0);
+        let mut conn = Self::new(now, &half_open.setup(options), sysctl);
         conn.flags.set(ConnFlags::TIMESTAMPS, half_open.has_timestamps());
         conn.flags.set(ConnFlags::SACK, half_open.has_sack());
         conn.flags.set(ConnFlags::WINDOW_SCALE, half_open.has_window_scale());
@@ -176,7 +175,7 @@ impl Conn {
         conn
     }
 
-    fn new(now: Instant, setup: &Setup) -> Self {
+    fn new(now: Instant, setup: &Setup, sysctl: &Sysctl) -> Self {
         let key = FlowKey::from(setup.flow);
         let default_mss = if key.is_ipv4() { MSS_DEFAULT_V4 } else { MSS_DEFAULT_V6 };
         Self {
@@ -214,9 +213,8 @@ impl Conn {
             delayed_ack: DelayedAck::new(default_mss, now),
             throttle: Throttle::OPEN,
             last_sent_ms: now.as_millis() as u32,
-            congestion: Congestion::new(),
-            recovery: Recovery::new(setup.iss),
-            held_end: setup.iss,
+            congestion: Congestion::new(sysctl.tcp_congestion_control),
+            recovery: Recovery::new(setup.iss, sysctl.tcp_reordering),
             wants: Wants::NONE,
             flags: ConnFlags::NONE,
             error: None,
@@ -392,7 +390,7 @@ mod tests {
 
     #[test]
     fn a_connection_is_a_few_cache_lines() {
-        assert!(size_of::<Conn>() <= 296, "{}", size_of::<Conn>());
+        assert!(size_of::<Conn>() <= 304, "{}", size_of::<Conn>());
     }
     #[test]
     fn no_bound_on_the_mss_makes_packets_too_long_for_the_device() {

@@ -92,7 +92,9 @@ impl Conn {
     fn timer(&self, now: Instant) -> Option<(TimerKind, Duration)> {
         let write = self.write_timer.at.map(|at| {
             let kind = match self.write_timer.purpose {
-                Purpose::Handshake | Purpose::Retransmission | Purpose::TailLoss => TimerKind::Retransmission,
+                Purpose::Handshake | Purpose::Retransmission | Purpose::TailLoss | Purpose::Reordering => {
+                    TimerKind::Retransmission
+                }
                 Purpose::WindowProbe => TimerKind::WindowProbe,
                 Purpose::FinWait2 => TimerKind::FinWait2,
             };

@@ -19,17 +19,18 @@
 //! | `state` | which states are there, and what leads where? |
 //! | `input` | what does an arriving segment mean? (RFC 9293 3.10.7, as numbered steps) |
 //! | `syn_sent` | what answers our SYN? |
-//! | `ack` | what does its acknowledgment tell? |
+//! | `ack`, `acked` | what does its acknowledgment tell? |
 //! | `receive` | where does its data go, and what window do we offer? |
 //! | `output`, `emit` | what is sent next? (decided purely, then done) And why? |
 //! | `timers` | which rule of [`crate::liveness`] owns the connection now, and when must it be asked? |
-//! | `recovery` | which segments in flight are lost? |
+//! | `recovery` | which segments in flight are lost, and how much may be in flight meanwhile? |
 //! | `tail_loss` | was the end of a burst lost, with nothing behind it to tell? |
 //! | `delayed_ack` | when does an acknowledgment leave? |
 //! | `half_open`, `time_wait` | the two smaller blocks before and after a connection |
 //! | `icmp` | what does an ICMP error change? |
 
 mod ack;
+mod acked;
 mod conn;
 mod delayed_ack;
 mod emit;

@@ -296,12 +296,13 @@ impl Conn {
 /// Shifts above this are treated as this (RFC 7323 2.3).
 pub(super) const WINDOW_SCALE_MAX: u8 = 14;
 
-/// What the buffer, the clamp and 16 bits allow, in whole segments if there is room for one.
+/// Whole segments within the buffer and the clamp, if there is room for one; and then 16 bits (Linux
+/// `tcp_select_initial_window`).
 pub(super) fn initial_window(options: &crate::options::Options, sysctl: &Sysctl, mss: u16) -> u32 {
-    let clamp = options.tcp_window_clamp().unwrap_or(u32::MAX);
-    let space = options.window_bytes(sysctl).min(u32::from(u16::MAX)).min(clamp);
+    let space = options.window_bytes(sysctl).min(options.tcp_window_clamp().unwrap_or(u32::MAX));
     let mss = u32::from(mss).max(1);
-    if space > mss { space / mss * mss } else { space }
+    let whole = if space > mss { space / mss * mss } else { space };
+    whole.min(u32::from(u16::MAX))
 }
 
 /// The shift with which the largest receive buffer fits 16 bits.
