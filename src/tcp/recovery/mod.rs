@@ -4,7 +4,7 @@
 //! | state | meaning | leaves when |
 //! |---|---|---|
 //! | [`CaState::Open`] | nothing looks wrong | |
-//! | [`CaState::Disorder`] | something arrived above a hole; perhaps only early | the hole is filled, or proves a loss |
+//! | [`CaState::Disorder`] | something arrived above a hole; perhaps only early | the hole is filled, or is a loss |
 //! | [`CaState::Cwr`] | the window is being reduced for another reason than a loss | `high_seq` is passed |
 //! | [`CaState::Recovery`] | losses were found by what arrived, and are resent | `high_seq` is acknowledged |
 //! | [`CaState::Loss`] | the timer fired | `high_seq` is acknowledged, or the timeout proves spurious |
