@@ -61,6 +61,12 @@ impl Sockets {
                 conn.set_tcp_quickack(single(value)? != 0);
                 return done(0);
             }
+            if name == "TCP_KEEPIDLE" {
+                // It re-arms even if the time is what it was, which replacing all options would not show.
+                let secs = u64::try_from(single(value)?).unwrap_or(0);
+                let outcome = conn.set_tcp_keepidle(host.now, Duration::from_secs(secs));
+                return if outcome.is_ok() { done(0) } else { failed("EINVAL") };
+            }
             socket.options = conn.options();
         }
         if name == "SO_REUSEADDR" {
