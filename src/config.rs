@@ -41,7 +41,7 @@ macro_rules! sysctls {
             /// kernel fits.
             pub fn range(name: &str) -> Option<RangeInclusive<i64>> {
                 match name {
-                    $(stringify!($name) => Some($range).filter(|range| !range.is_empty()),)+
+                    $(stringify!($name) => Some($range).filter(|range| *range != NO_NUMBER),)+
                     _ => None,
                 }
             }
@@ -163,7 +163,7 @@ sysctls! {
 }
 
 /// The range of a knob that is a word.
-const NO_NUMBER: RangeInclusive<i64> = 1..=0;
+const NO_NUMBER: RangeInclusive<i64> = i64::MIN..=i64::MIN;
 /// Linux keeps these knobs in an `int`.
 const INT_MAX: i64 = i32::MAX as i64;
 /// Or in an unsigned one.

@@ -105,9 +105,12 @@ fn taken_by_kernel(namespace: &Namespace, tries: &[(&str, i64, String)]) -> Vec<
     done";
     let mut command = namespace.command("sh");
     let mut child = command.args(["-c", script]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    let lines: String = tries.iter().map(|(name, _, text)| format!("{name} {text}\n")).collect();
-    // Shorter than a pipe is deep, as is what comes back.
-    child.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
+    // All of it is shorter than a pipe is deep, as is what comes back.
+    let mut stdin = child.stdin.take().unwrap();
+    for (name, _, text) in tries {
+        writeln!(stdin, "{name} {text}").unwrap();
+    }
+    drop(stdin);
     let output = child.wait_with_output().unwrap();
     let answer = |line: &str| (line != "absent").then_some(line == "taken");
     String::from_utf8(output.stdout).unwrap().lines().map(answer).collect()

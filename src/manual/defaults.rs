@@ -87,10 +87,10 @@
 //! | `with_tcp_thin_linear_timeouts` | `TCP_THIN_LINEAR_TIMEOUTS` | off, on | `tcp_thin_linear_timeouts` |
 //! | `with_tcp_maxseg` | `TCP_MAXSEG` | 88 to 32767 bytes | what the MTU allows |
 //! | `with_tcp_rto_max_ms` | `TCP_RTO_MAX_MS` | 1000 to 120000 ms | `tcp_rto_max_ms` |
-//! | `with_tcp_rto_min_us` | `TCP_RTO_MIN_US` | 1001 to 200000 µs, rounded up to ms | `tcp_rto_min_us` |
+//! | `with_tcp_rto_min_us` | `TCP_RTO_MIN_US` | 1001 to 200000 µs, in ms | `tcp_rto_min_us` |
 //! | `with_tcp_delack_max_us` | `TCP_DELACK_MAX_US` | the same | 200 ms; always below the smallest RTO |
 //! | `with_send_buffer_size` | `SO_SNDBUF` | bytes, doubled, 4608 at least | 256 KiB, or `tcp_wmem` if more |
-//! | `with_recv_buffer_size` | `SO_RCVBUF` | bytes, doubled, 2304 at least; half is window | `tcp_rmem`: 64 KiB of window |
+//! | `with_recv_buffer_size` | `SO_RCVBUF` | bytes, doubled, 2304 at least; half is window | `tcp_rmem`: 64 KiB |
 //! | `with_tcp_window_clamp` | `TCP_WINDOW_CLAMP` | bytes of window, 1152 at least | what the buffer allows |
 //! | `with_tcp_notsent_lowat` | `TCP_NOTSENT_LOWAT` | bytes | `tcp_notsent_lowat` |
 //!

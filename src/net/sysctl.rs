@@ -132,7 +132,7 @@ mod tests {
             ("tcp_fin_timeout", b""),
             ("tcp_sack", b"\xff\xfe"),
             ("tcp_wmem", b"1 2\n"),
-            ("tcp_syn_retries", &[b'1'; 100_000]),
+            ("tcp_syn_retries", &b"1".repeat(100_000)),
             ("ip_local_port_range", b"2000 1000\n"),
         ] {
             proc.write(&format!("ipv4/{name}"), bytes);
