@@ -3,7 +3,7 @@
 //!
 //! The readings were taken with getsockopt(2) on Linux 6.18, 250 ticks a second. What depends on the tick is adjusted
 //! to one of a millisecond, and says so. The option that no reading is compared for is `SO_SNDBUF` as a default: Linux
-//! begins with `tcp_wmem`, 16 KiB, and grows it; here it is 256 KiB and does not grow.
+//! begins with `tcp_wmem`, 16 KiB; here it is 256 KiB.
 #![cfg(feature = "alloc")]
 
 mod common;

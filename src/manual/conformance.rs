@@ -37,7 +37,7 @@
 //! - **Recovery.** The least round trip is never forgotten; Linux forgets it after five minutes. With
 //!   `tcp_recovery = 0` losses are found by RACK all the same.
 //! - **Congestion control**: CUBIC, as in Linux, and Reno. What CUBIC remembers between flights is `W_max` only.
-//! - **Buffers** do not grow: 64 KiB of window and 256 KiB to send, or what `SO_RCVBUF` and `SO_SNDBUF` say.
+//! - **Buffers** grow as in Linux, but are counted in bytes of payload. A send buffer begins with 256 KiB, not 16.
 //! - **Path MTU**: an ICMP "too big" makes one connection's segments smaller. Nothing is remembered for the next one,
 //!   and nothing is probed.
 //! - **Backlog**: no SYN cookies, and no fewer SYN-ACKs while the backlog is half full. A full one drops SYNs.
@@ -53,6 +53,18 @@
 //! - **A probe that the device refuses** counts as sent: the stack does not hear of the refusal.
 //! - **ECN** is neither asked for nor accepted.
 //! - **A reception in the fast path** clears the count of probes here, as [`liveness`](super::liveness) says.
+//!
+//! Tests of both lists: `tests/segments.rs::a_reset_right_of_what_is_held_beyond_a_gap_counts_as_exact`,
+//! `tests/segments.rs::after_the_peers_fin_its_reset_may_be_one_short`,
+//! `tests/segments.rs::paws_drops_an_old_pure_ack_left_of_the_window_silently_and_answers_another`,
+//! `tests/windows.rs::a_full_segment_never_waits_and_a_small_one_only_behind_another_small_one`,
+//! `tests/windows.rs::half_the_peers_window_without_a_push_is_pushed`,
+//! `tests/reassembly.rs::rfc9293_must_62_urgent_data_stays_in_line`,
+//! `tests/icmp.rs::every_error_ends_a_connect_at_once`,
+//! `tests/icmp.rs::rfc9293_must_47_56_an_established_connection_only_remembers`,
+//! `tests/time_wait.rs::time_wait_is_a_minute_whatever_tcp_fin_timeout_says`,
+//! `tests/recovery.rs::a_partial_ack_resends_the_next_hole`,
+//! `tests/reassembly.rs::old_data_is_reported_as_a_duplicate`.
 //!
 //! # Numbers taken from Linux
 //!
@@ -73,15 +85,3 @@
 //! - options unset (18): `tests/options.rs::a_fresh_socket_reads_linux_defaults`
 //! - options inherited (20): `tests/options.rs::an_accepted_connection_has_its_listeners_options`
 //! - ranges of settings (all, against the running kernel): `tests/sysctl.rs::each_knob_takes_what_the_kernel_takes`
-//!
-//! Tests of both lists: `tests/segments.rs::a_reset_right_of_what_is_held_beyond_a_gap_counts_as_exact`,
-//! `tests/segments.rs::after_the_peers_fin_its_reset_may_be_one_short`,
-//! `tests/segments.rs::paws_drops_an_old_pure_ack_left_of_the_window_silently_and_answers_another`,
-//! `tests/windows.rs::a_full_segment_never_waits_and_a_small_one_only_behind_another_small_one`,
-//! `tests/windows.rs::half_the_peers_window_without_a_push_is_pushed`,
-//! `tests/reassembly.rs::rfc9293_must_62_urgent_data_stays_in_line`,
-//! `tests/icmp.rs::every_error_ends_a_connect_at_once`,
-//! `tests/icmp.rs::rfc9293_must_47_56_an_established_connection_only_remembers`,
-//! `tests/time_wait.rs::time_wait_is_a_minute_whatever_tcp_fin_timeout_says`,
-//! `tests/recovery.rs::a_partial_ack_resends_the_next_hole`,
-//! `tests/reassembly.rs::old_data_is_reported_as_a_duplicate`.

@@ -139,9 +139,9 @@ impl TcpStream {
         self.change(|options| options.with_send_buffer_size(saturated(bytes)))
     }
 
-    /// `SO_SNDBUF`, after doubling.
+    /// `SO_SNDBUF`: doubled if it was set, else as far as it has grown.
     pub fn send_buffer_size(&self) -> io::Result<usize> {
-        self.in_force(|options, sysctl| options.send_buffer_size(sysctl) as usize)
+        self.with(|conn, _| conn.send_buffer_size() as usize)
     }
 
     /// `SO_RCVBUF`: bytes of receive buffer; doubled, as Linux does, and half of that is window.
@@ -149,9 +149,9 @@ impl TcpStream {
         self.change(|options| options.with_recv_buffer_size(saturated(bytes)))
     }
 
-    /// `SO_RCVBUF`, after doubling.
+    /// `SO_RCVBUF`: doubled if it was set, else as far as it has grown.
     pub fn recv_buffer_size(&self) -> io::Result<usize> {
-        self.in_force(|options, sysctl| options.recv_buffer_size(sysctl) as usize)
+        self.with(|conn, _| conn.recv_buffer_size() as usize)
     }
 
     fn change(&self, change: impl FnOnce(Options) -> Options) -> io::Result<()> {

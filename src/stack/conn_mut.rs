@@ -1,7 +1,6 @@
 //! What an application may do with one connection.
 
 use super::{ConnId, Stack};
-use crate::buf::SendBuffer;
 use crate::config::Sysctl;
 use crate::error::Error;
 use crate::options::{Options, OutOfRange, TcpKeepalive};
@@ -35,7 +34,7 @@ impl<'s> ConnMut<'s> {
         }
         self.act(|conn, sysctl, queues| {
             conn.write_outcome()?;
-            let room = if memory { conn.send_room(sysctl, queues.len()) } else { 0 };
+            let room = if memory { conn.send_room(sysctl, queues) } else { 0 };
             let fits = data.split_to(room.min(data.len()));
             if !fits.is_empty() {
                 queues.push(fits);
@@ -60,10 +59,10 @@ impl<'s> ConnMut<'s> {
     /// # Errors
     /// As [`ConnMut::receive`].
     pub fn receive_at_most(&mut self, now: Instant, max: usize) -> Result<Option<Bytes>, Error> {
-        self.stack.advance(now);
+        let now = self.stack.advance(now);
         self.act(|conn, sysctl, queues| match queues.take_readable(max) {
             Some(data) => {
-                conn.handle_read(sysctl, queues);
+                conn.handle_read(now, sysctl, queues);
                 Ok(Some(data))
             }
             None => conn.read_outcome().map(|()| None),
@@ -75,7 +74,7 @@ impl<'s> ConnMut<'s> {
     /// # Errors
     /// As [`ConnMut::receive`].
     pub fn read(&mut self, now: Instant, into: &mut [u8]) -> Result<usize, Error> {
-        self.stack.advance(now);
+        let now = self.stack.advance(now);
         self.act(|conn, sysctl, queues| {
             if into.is_empty() {
                 return Ok(0);
@@ -83,7 +82,7 @@ impl<'s> ConnMut<'s> {
             match queues.read(into) {
                 0 => conn.read_outcome().map(|()| 0),
                 len => {
-                    conn.handle_read(sysctl, queues);
+                    conn.handle_read(now, sysctl, queues);
                     Ok(len)
                 }
             }
@@ -216,6 +215,17 @@ impl<'s> ConnMut<'s> {
         self.conn().quickack(self.sysctl())
     }
 
+    /// `SO_SNDBUF` as it is read: bytes that may be queued for sending now, as far as that has grown.
+    pub fn send_buffer_size(&self) -> u32 {
+        self.peek_at(|conn, sysctl, queues| conn.send_buffer_bytes(sysctl, queues))
+    }
+
+    /// `SO_RCVBUF` as it is read: bytes of receive buffer, as far as it has grown. Half is offered as window.
+    pub fn recv_buffer_size(&self) -> u32 {
+        let grown = self.peek_at(|conn, sysctl, queues| conn.window_bytes(sysctl, queues));
+        self.options().recv_buffer_size(self.sysctl()).max(grown.saturating_mul(2))
+    }
+
     /// `TCP_MAXSEG` as it is read: what one segment of ours carries, in bytes.
     pub fn tcp_mss(&self) -> u16 {
         self.conn().mss()
@@ -261,13 +271,13 @@ impl<'s> ConnMut<'s> {
     /// closed, or an error waits.
     pub fn is_writable(&self) -> bool {
         let view = self.entry();
-        let roomy = self.stack.has_memory() && self.conn().has_send_room(self.sysctl(), self.send_queue());
+        let roomy = self.stack.has_memory() && self.peek_at(|conn, sysctl, queues| conn.has_send_room(sysctl, queues));
         view.send_closed || view.has_error || (view.state.may_transmit() && roomy)
     }
 
     /// Bytes that [`ConnMut::send`] would queue now.
     pub fn send_room(&self) -> usize {
-        if self.stack.has_memory() { self.conn().send_room(self.sysctl(), self.send_queue()) } else { 0 }
+        if self.stack.has_memory() { self.peek_at(|conn, sysctl, queues| conn.send_room(sysctl, queues)) } else { 0 }
     }
 
     /// Asks for [`crate::tcp::Event::Writable`] once there is room, as a send that did not fit does.
@@ -307,6 +317,10 @@ impl<'s> ConnMut<'s> {
     fn act<R>(&mut self, act: impl FnOnce(&mut crate::tcp::Conn, &Sysctl, &mut crate::buf::chain::Streams) -> R) -> R {
         // `Stack::conn` looked the id up, and nothing could remove it while this borrows the stack.
         self.stack.with(self.id.0.index, None, act).expect("a borrowed connection exists")
+    }
+
+    fn peek_at<R>(&self, look: impl FnOnce(&crate::tcp::Conn, &Sysctl, &crate::buf::chain::Streams) -> R) -> R {
+        self.stack.peek_at(self.id.0.index, look).expect("a borrowed connection exists")
     }
 
     fn conn(&self) -> &crate::tcp::Conn {

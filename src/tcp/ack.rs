@@ -50,7 +50,8 @@ impl Conn {
             self.answer_to_probe(env, buffers);
             self.process_tail_probe_ack(&acked, buffers);
         }
-        self.tell_writer(env.sysctl, buffers.len());
+        self.expand_send_buffer(env.sysctl, buffers);
+        self.tell_writer(env.sysctl, buffers);
     }
 
     /// What an ACK means for what is, or was, in flight: losses, timers, the congestion window.
@@ -278,31 +279,27 @@ impl Conn {
         (self.max_window / 2).clamp(u32::from(self.mss), 65_535)
     }
 
-    /// Wakes a writer that found no room, once [`Conn::has_send_room`]. `used` is the length of the send queue, in
-    /// bytes. An ACK does this; call it when room came from elsewhere.
-    pub fn tell_writer(&mut self, sysctl: &Sysctl, used: usize) {
-        if self.flags.has(ConnFlags::WRITE_BLOCKED) && self.has_send_room(sysctl, used) {
+    /// Wakes a writer that found no room, once [`Conn::has_send_room`]. An ACK does this; call it when room came from
+    /// elsewhere.
+    pub fn tell_writer(&mut self, sysctl: &Sysctl, buffers: &impl Buffers) {
+        if self.flags.has(ConnFlags::WRITE_BLOCKED) && self.has_send_room(sysctl, buffers) {
             self.flags.set(ConnFlags::WRITE_BLOCKED, false);
             self.events.set(EventSet::WRITABLE, true);
         }
     }
 
     /// Whether a write is worth it: a third of the queue is free, and less than half of what `TCP_NOTSENT_LOWAT` lets
-    /// wait does (Linux `__sk_stream_is_writeable`). `used` is the length of the send queue, in bytes.
-    pub fn has_send_room(&self, sysctl: &Sysctl, used: usize) -> bool {
-        let free = (self.options.send_buffer_size(sysctl) as usize).saturating_sub(used);
-        let lowat = self.options.notsent_lowat(sysctl) as usize;
-        free > 0 && free >= used / 2 && self.unsent_of(used).saturating_mul(2) < lowat
+    /// wait does (Linux `__sk_stream_is_writeable`).
+    pub fn has_send_room(&self, sysctl: &Sysctl, buffers: &impl Buffers) -> bool {
+        let used = buffers.len();
+        let free = (self.send_buffer_bytes(sysctl, buffers) as usize).saturating_sub(used);
+        free > 0 && free >= used / 2 && self.unsent(buffers).saturating_mul(2) < self.options.notsent_lowat(sysctl)
     }
 
-    /// Bytes that a write may add to a queue of `used` bytes.
-    pub fn send_room(&self, sysctl: &Sysctl, used: usize) -> usize {
-        let free = (self.options.send_buffer_size(sysctl) as usize).saturating_sub(used);
-        free.min((self.options.notsent_lowat(sysctl) as usize).saturating_sub(self.unsent_of(used)))
-    }
-
-    fn unsent_of(&self, used: usize) -> usize {
-        used.saturating_sub(self.in_flight_bytes() as usize)
+    /// Bytes that a write may add to the queue.
+    pub fn send_room(&self, sysctl: &Sysctl, buffers: &impl Buffers) -> usize {
+        let free = (self.send_buffer_bytes(sysctl, buffers) as usize).saturating_sub(buffers.len());
+        free.min(self.options.notsent_lowat(sysctl).saturating_sub(self.unsent(buffers)) as usize)
     }
 
     /// Whether the peer has everything, our FIN included.

@@ -9,6 +9,7 @@ use super::state::State;
 use crate::buf::Buffers;
 use crate::config::Sysctl;
 use crate::seq::SeqNum;
+use crate::time::Instant;
 use crate::wire::{Flags, Header, SackBlock, SackBlocks, Segment, TcpOptions, Timestamps};
 
 impl Conn {
@@ -59,6 +60,7 @@ impl Conn {
         }
         self.heard_at = env.now;
         self.rcv_nxt += advanced as u32;
+        self.measure_receive_rtt(env, header, segment.payload.len(), buffers);
         self.events.set(EventSet::READABLE, true);
         old.map(|old| self.ack_header(env, buffers, Some(old)))
     }
@@ -248,7 +250,7 @@ impl Conn {
     /// What may be offered now, and what with an empty buffer: the clamp bounds both.
     fn room(&self, sysctl: &Sysctl, buffers: &impl Buffers) -> (u32, u32) {
         let clamp = self.options.tcp_window_clamp().unwrap_or(u32::MAX);
-        let full = self.options.window_bytes(sysctl);
+        let full = self.window_bytes(sysctl, buffers);
         (free_space(full, buffers).min(clamp), full.min(clamp))
     }
 
@@ -273,7 +275,8 @@ impl Conn {
 
     /// The application read something: an owed ACK may be due, or a window worth announcing opened (RFC 9293
     /// 3.8.6.2.2; Linux `tcp_cleanup_rbuf`).
-    pub fn handle_read(&mut self, sysctl: &Sysctl, buffers: &impl Buffers) {
+    pub fn handle_read(&mut self, now: Instant, sysctl: &Sysctl, buffers: &mut impl Buffers) {
+        self.adjust_receive_space(now, sysctl, buffers);
         if !matches!(self.state, State::Established | State::FinWait1 | State::FinWait2 | State::CloseWait) {
             return;
         }
