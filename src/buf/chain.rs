@@ -5,7 +5,7 @@
 //! there, memory is accounted by what a kept frame really occupies (`truesize`), not by the payload that is wanted of
 //! it.
 //!
-//! [`Streams`] exists in a box only while [`Streams::is_idle`] is false; the stack that owns the box also owns the
+//! [`Streams`] lives in a box, which may go while [`Streams::is_idle`]; the stack that owns the box also owns the
 //! memory budget, and asks [`Streams::charged`] for it.
 
 use alloc::boxed::Box;
