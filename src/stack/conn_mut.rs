@@ -4,7 +4,7 @@ use super::{ConnId, Stack};
 use crate::config::Sysctl;
 use crate::error::Error;
 use crate::options::{Options, OutOfRange, TcpKeepalive};
-use crate::tcp::{Closed, State, TcpInfo};
+use crate::tcp::{Closed, Conn, State, TcpInfo};
 use crate::time::{Duration, Instant};
 use crate::wire::Flow;
 use bytes::Bytes;
@@ -217,12 +217,12 @@ impl<'s> ConnMut<'s> {
 
     /// `SO_SNDBUF` as it is read: bytes that may be queued for sending now, as far as that has grown.
     pub fn send_buffer_size(&self) -> u32 {
-        self.peek_at(|conn, sysctl, queues| conn.send_buffer_bytes(sysctl, queues))
+        self.peek_at(Conn::send_buffer_bytes)
     }
 
     /// `SO_RCVBUF` as it is read: bytes of receive buffer, as far as it has grown. Half is offered as window.
     pub fn recv_buffer_size(&self) -> u32 {
-        let grown = self.peek_at(|conn, sysctl, queues| conn.window_bytes(sysctl, queues));
+        let grown = self.peek_at(Conn::window_bytes);
         self.options().recv_buffer_size(self.sysctl()).max(grown.saturating_mul(2))
     }
 
@@ -267,17 +267,17 @@ impl<'s> ConnMut<'s> {
         self.readable() > 0 || view.receive_closed || view.has_error
     }
 
-    /// Whether a write would not block and is worth it ([`crate::tcp::Conn::has_send_room`]), or the sending side is
+    /// Whether a write would not block and is worth it ([`Conn::has_send_room`]), or the sending side is
     /// closed, or an error waits.
     pub fn is_writable(&self) -> bool {
         let view = self.entry();
-        let roomy = self.stack.has_memory() && self.peek_at(|conn, sysctl, queues| conn.has_send_room(sysctl, queues));
+        let roomy = self.stack.has_memory() && self.peek_at(Conn::has_send_room);
         view.send_closed || view.has_error || (view.state.may_transmit() && roomy)
     }
 
     /// Bytes that [`ConnMut::send`] would queue now.
     pub fn send_room(&self) -> usize {
-        if self.stack.has_memory() { self.peek_at(|conn, sysctl, queues| conn.send_room(sysctl, queues)) } else { 0 }
+        if self.stack.has_memory() { self.peek_at(Conn::send_room) } else { 0 }
     }
 
     /// Asks for [`crate::tcp::Event::Writable`] once there is room, as a send that did not fit does.
@@ -314,16 +314,16 @@ impl<'s> ConnMut<'s> {
         self.act(|conn, sysctl, queues| conn.info(now, sysctl, queues))
     }
 
-    fn act<R>(&mut self, act: impl FnOnce(&mut crate::tcp::Conn, &Sysctl, &mut crate::buf::chain::Streams) -> R) -> R {
+    fn act<R>(&mut self, act: impl FnOnce(&mut Conn, &Sysctl, &mut crate::buf::chain::Streams) -> R) -> R {
         // `Stack::conn` looked the id up, and nothing could remove it while this borrows the stack.
         self.stack.with(self.id.0.index, None, act).expect("a borrowed connection exists")
     }
 
-    fn peek_at<R>(&self, look: impl FnOnce(&crate::tcp::Conn, &Sysctl, &crate::buf::chain::Streams) -> R) -> R {
+    fn peek_at<R>(&self, look: impl FnOnce(&Conn, &Sysctl, &crate::buf::chain::Streams) -> R) -> R {
         self.stack.peek_at(self.id.0.index, look).expect("a borrowed connection exists")
     }
 
-    fn conn(&self) -> &crate::tcp::Conn {
+    fn conn(&self) -> &Conn {
         &self.stack.conns.get(self.id.0).expect("a borrowed connection exists").conn
     }
 
