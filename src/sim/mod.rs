@@ -29,14 +29,18 @@
 //! | room | question it answers |
 //! |---|---|
 //! | `link` | what happens to a packet between two hosts? |
+//! | `middlebox` | what does a box between them remember, and forget? |
 //! | `host` | what does a stack see of time, and what does its device take? |
 //! | `transit` | how does a packet get from one stack to another? |
 //! | `trace` | what was sent, in words? |
+//! | `timeline` | and when, drawn? |
 //! | `rng` | what does the seed say? |
 
 mod host;
 mod link;
+mod middlebox;
 mod rng;
+mod timeline;
 mod trace;
 mod transit;
 
@@ -53,12 +57,15 @@ use core::fmt;
 use core::net::{Ipv4Addr, Ipv6Addr};
 use host::Host;
 use link::Wire;
+use middlebox::Chain;
 use rng::Rng;
+use timeline::Watched;
 use trace::Recorder;
 use transit::{Arrival, Interceptor};
 
 pub use host::HostId;
 pub use link::{Cut, Link};
+pub use middlebox::{BoxId, Decision, FLOWS_MAX_DEFAULT, Middlebox, Nat, Side, Timeouts, Tracker, Unknown};
 pub use transit::{Fate, Passing};
 
 /// When a simulation starts: three seconds before its millisecond clock no longer fits 32 bits, so that whatever does
@@ -71,7 +78,7 @@ pub const KEPT_PACKETS_DEFAULT: usize = 4096;
 /// Hosts, the links between them, and what is on its way. See the [module](self) for an example.
 ///
 /// After acting on a stack, call one of the `run_*` or [`Sim::step`]: what the act caused leaves at its beginning.
-/// A host sends to whoever has the destination address, if a link leads there directly.
+/// A host sends to whoever has the destination address, or is beyond a box that has it, if a link leads there directly.
 pub struct Sim {
     seed: u64,
     now: Instant,
@@ -79,6 +86,8 @@ pub struct Sim {
     hosts: Vec<Host>,
     /// By both hosts, the one that was added first in front.
     links: BTreeMap<(HostId, HostId), Wire>,
+    /// The boxes on them, by the same.
+    chains: BTreeMap<(HostId, HostId), Chain>,
     /// By arrival; packets that arrive at the same time keep the order in which they were sent.
     flying: BTreeMap<(Instant, u64), Arrival>,
     /// Packets that were put on their way so far.
@@ -87,6 +96,7 @@ pub struct Sim {
     delivered: u64,
     interceptor: Option<Interceptor>,
     recorder: Recorder,
+    watched: Vec<Watched>,
     check_every: u32,
     steps: u64,
     steps_at_this_instant: u32,
@@ -102,11 +112,13 @@ impl Sim {
             rng: Rng::new(seed),
             hosts: Vec::new(),
             links: BTreeMap::new(),
+            chains: BTreeMap::new(),
             flying: BTreeMap::new(),
             launched: 0,
             delivered: 0,
             interceptor: None,
             recorder: Recorder::new(KEPT_PACKETS_DEFAULT),
+            watched: Vec::new(),
             check_every: 1,
             steps: 0,
             steps_at_this_instant: 0,
@@ -136,7 +148,7 @@ impl Sim {
         HostId(self.hosts.len() - 1)
     }
 
-    /// Lays a link between two hosts, or replaces it.
+    /// Lays a link between two hosts, or replaces it; boxes on it stay.
     ///
     /// # Panics
     /// If both are the same host.
@@ -199,6 +211,7 @@ impl Sim {
             }
         }
         self.send_all();
+        self.note_ends();
         self.check();
         true
     }
@@ -285,7 +298,8 @@ impl Sim {
     }
 
     /// The packets kept, a line each, in the order of sending: the time since [`START`], from and to whom, and the
-    /// segment as packetdrill writes it, with sequence numbers from 0 up; behind a `#`, what happened to it.
+    /// segment as packetdrill writes it, with sequence numbers from 0 up; behind a `#`, why it was sent if that is
+    /// remarkable (a retransmission, a probe, a reset), and what happened to it.
     ///
     /// ```text
     ///    0.000000 a > b  S 0:0(0) win 65535 <mss 1460,sackOK,TS val 7 ecr 0,nop,wscale 10>  # lost on the link
@@ -295,7 +309,7 @@ impl Sim {
     }
 
     /// The packets kept as a capture file (see [`crate::pcapng`]), seen from the first host and with the time of
-    /// sending; what happened to a packet is its comment.
+    /// sending; a packet's comment says why it was sent if that is remarkable, and what happened to it.
     pub fn pcapng(&self) -> Vec<u8> {
         self.recorder.pcapng(self.seed)
     }
