@@ -16,6 +16,8 @@
 //!  |
 //! stack ..... slab, demultiplexer, timing wheel, listeners, TIME-WAIT, events
 //!  |
+//! forecast .. what a connection will do under silence: the same machine, run ahead
+//!  |
 //! tcp ....... one connection; never imports the stack
 //!  |
 //! options, error ....... overrides become a rule's parameters; a cause becomes the user's vocabulary

@@ -14,6 +14,7 @@ use bytes::Bytes;
 use super::host::{Host, Patience, Shared};
 use super::readiness::Readiness;
 use crate::error::{Errno, Error};
+use crate::forecast::Outlook;
 use crate::stack::{ConnId, ConnMut};
 use crate::tcp::{State, TcpInfo};
 use crate::time::{Duration, Instant};
@@ -221,6 +222,17 @@ impl TcpStream {
     #[allow(clippy::redundant_closure_for_method_calls)] // the method's own lifetime would be fixed
     pub fn info(&self) -> io::Result<TcpInfo> {
         self.with(|conn, now| conn.info(now))
+    }
+
+    /// When it will end, and why, if from now on nothing more is heard and the application does nothing. It prints as a
+    /// line of plain words; see [`crate::forecast`].
+    ///
+    /// The deadlines are exact; how late the threads of a busy host come for them is not foreseen.
+    ///
+    /// # Errors
+    /// As [`TcpStream::take_error`].
+    pub fn forecast(&self) -> io::Result<Outlook> {
+        self.with(|conn, now| conn.forecast(now).outlook())
     }
 
     /// Does something with the connection.
