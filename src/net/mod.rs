@@ -23,7 +23,7 @@
 //! | `host` | who waits for what, and who wakes whom? |
 //! | `driver` | what happens while the application sleeps? |
 //! | `wire`, `tap` | what if the device is busy, and who watches? |
-//! | `tun`, `namespace`, `sys`, `clock` | what does Linux offer? |
+//! | `tun`, `namespace`, `sys`, `sysctl`, `clock` | what does Linux offer? |
 
 mod builder;
 mod clock;
@@ -35,6 +35,7 @@ mod readiness;
 mod socket_options;
 mod stream;
 mod sys;
+pub mod sysctl;
 mod tap;
 mod tun;
 mod wire;

@@ -1,12 +1,12 @@
 //! What an application may do with one connection.
 
 use super::{ConnId, Stack};
-use crate::buf::{SendBuffer, Sent};
+use crate::buf::Sent;
 use crate::config::Sysctl;
 use crate::error::Error;
 use crate::forecast::Forecast;
 use crate::options::{Options, OutOfRange, TcpKeepalive};
-use crate::tcp::{Closed, State, TcpInfo};
+use crate::tcp::{Closed, Conn, State, TcpInfo};
 use crate::time::{Duration, Instant};
 use crate::wire::Flow;
 use alloc::vec::Vec;
@@ -37,8 +37,7 @@ impl<'s> ConnMut<'s> {
         }
         self.act(|conn, sysctl, queues| {
             conn.write_outcome()?;
-            let limit = conn.send_buffer_bytes(sysctl, queues) as usize;
-            let room = if memory { limit.saturating_sub(queues.len()) } else { 0 };
+            let room = if memory { conn.send_room(sysctl, queues) } else { 0 };
             let fits = data.split_to(room.min(data.len()));
             if !fits.is_empty() {
                 queues.push(fits);
@@ -169,14 +168,24 @@ impl<'s> ConnMut<'s> {
         self.set_options(now, self.options().with_keepalive(on));
     }
 
-    /// `TCP_KEEPIDLE`, `TCP_KEEPINTVL`, `TCP_KEEPCNT`, and switches keepalive on, as socket2's call of this name does.
+    /// `TCP_KEEPIDLE`, `TCP_KEEPINTVL`, `TCP_KEEPCNT`, and switches keepalive on, as socket2's call of this name does;
+    /// see [`crate::tcp::Conn::set_tcp_keepalive`] for when the first probe leaves.
     ///
     /// # Errors
     /// [`OutOfRange`]; nothing is changed then.
     pub fn set_tcp_keepalive(&mut self, now: Instant, keepalive: &TcpKeepalive) -> Result<(), OutOfRange> {
-        let options = self.options().with_tcp_keepalive(keepalive)?.with_keepalive(true);
-        self.set_options(now, options);
-        Ok(())
+        let now = self.stack.advance(now);
+        self.act(|conn, sysctl, _| conn.set_tcp_keepalive(now, sysctl, keepalive))
+    }
+
+    /// `TCP_KEEPIDLE` alone, as setsockopt(2) has it: keepalive is not switched on, but if it is, the wait begins anew
+    /// from the last reception, even if the time is what it was.
+    ///
+    /// # Errors
+    /// [`OutOfRange`] outside of 1 to 32767 seconds; nothing is changed then.
+    pub fn set_tcp_keepidle(&mut self, now: Instant, time: Duration) -> Result<(), OutOfRange> {
+        let now = self.stack.advance(now);
+        self.act(|conn, sysctl, _| conn.set_tcp_keepidle(now, sysctl, time))
     }
 
     /// `TCP_USER_TIMEOUT`.
@@ -202,6 +211,27 @@ impl<'s> ConnMut<'s> {
     /// `TCP_QUICKACK`; not sticky.
     pub fn set_tcp_quickack(&mut self, on: bool) {
         self.act(|conn, sysctl, _| conn.set_quickack(sysctl, on));
+    }
+
+    /// Whether ACKs leave at once rather than wait for an answer to carry them; true at first.
+    pub fn tcp_quickack(&self) -> bool {
+        self.conn().quickack(self.sysctl())
+    }
+
+    /// `SO_SNDBUF` as it is read: bytes that may be queued for sending now, as far as that has grown.
+    pub fn send_buffer_size(&self) -> u32 {
+        self.peek_at(Conn::send_buffer_bytes)
+    }
+
+    /// `SO_RCVBUF` as it is read: bytes of receive buffer, as far as it has grown. Half is offered as window.
+    pub fn recv_buffer_size(&self) -> u32 {
+        let grown = self.peek_at(Conn::window_bytes);
+        self.options().recv_buffer_size(self.sysctl()).max(grown.saturating_mul(2))
+    }
+
+    /// `TCP_MAXSEG` as it is read: what one segment of ours carries, in bytes.
+    pub fn tcp_mss(&self) -> u16 {
+        self.conn().mss()
     }
 
     /// The stored error, once (`SO_ERROR`), or else the last unanswered ICMP error.
@@ -240,19 +270,17 @@ impl<'s> ConnMut<'s> {
         self.readable() > 0 || view.receive_closed || view.has_error
     }
 
-    /// Whether a write would not block and is worth it: a third of the queue is free (Linux `sk_stream_is_writeable`),
-    /// or the sending side is closed, or an error waits.
+    /// Whether a write would not block and is worth it ([`Conn::has_send_room`]), or the sending side is
+    /// closed, or an error waits.
     pub fn is_writable(&self) -> bool {
         let view = self.entry();
-        let room = self.send_room();
-        let roomy = room > 0 && room >= self.send_queue() / 2;
+        let roomy = self.stack.has_memory() && self.peek_at(Conn::has_send_room);
         view.send_closed || view.has_error || (view.state.may_transmit() && roomy)
     }
 
     /// Bytes that [`ConnMut::send`] would queue now.
     pub fn send_room(&self) -> usize {
-        let limit = self.stack.send_limit(self.id.0.index);
-        if self.stack.has_memory() { limit.saturating_sub(self.send_queue()) } else { 0 }
+        if self.stack.has_memory() { self.peek_at(Conn::send_room) } else { 0 }
     }
 
     /// Asks for [`crate::tcp::Event::Writable`] once there is room, as a send that did not fit does.
@@ -296,13 +324,21 @@ impl<'s> ConnMut<'s> {
         self.stack.forecast(now, self.id).expect("a borrowed connection exists")
     }
 
-    fn act<R>(&mut self, act: impl FnOnce(&mut crate::tcp::Conn, &Sysctl, &mut crate::buf::chain::Streams) -> R) -> R {
+    fn act<R>(&mut self, act: impl FnOnce(&mut Conn, &Sysctl, &mut crate::buf::chain::Streams) -> R) -> R {
         // `Stack::conn` looked the id up, and nothing could remove it while this borrows the stack.
         self.stack.with(self.id.0.index, None, act).expect("a borrowed connection exists")
     }
 
+    fn peek_at<R>(&self, look: impl FnOnce(&Conn, &Sysctl, &crate::buf::chain::Streams) -> R) -> R {
+        self.stack.peek_at(self.id.0.index, look).expect("a borrowed connection exists")
+    }
+
+    fn conn(&self) -> &Conn {
+        &self.stack.conns.get(self.id.0).expect("a borrowed connection exists").conn
+    }
+
     fn entry(&self) -> View {
-        let conn = &self.stack.conns.get(self.id.0).expect("a borrowed connection exists").conn;
+        let conn = self.conn();
         View {
             options: *conn.options(),
             state: conn.state(),

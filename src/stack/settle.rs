@@ -239,14 +239,13 @@ impl Stack {
         self.memory_charged > self.config.memory_bytes / 4 * 3
     }
 
-    /// Bytes that may be queued for sending on one connection.
-    pub(super) fn send_limit(&self, index: u32) -> usize {
-        let Some(entry) = self.conns.get_at(index) else { return 0 };
-        let bytes = match entry.streams.as_deref() {
-            Some(queues) => entry.conn.send_buffer_bytes(&self.config.sysctl, queues),
-            None => entry.conn.options().send_buffer_size(&self.config.sysctl),
-        };
-        bytes as usize
+    /// Looks at a connection and its queues without touching them.
+    pub(super) fn peek_at<R>(&self, index: u32, look: impl FnOnce(&Conn, &Sysctl, &Streams) -> R) -> Option<R> {
+        let entry = self.conns.get_at(index)?;
+        Some(match entry.streams.as_deref() {
+            Some(queues) => look(&entry.conn, &self.config.sysctl, queues),
+            None => look(&entry.conn, &self.config.sysctl, &Streams::new()),
+        })
     }
 
     /// Bytes readable, bytes queued to send: of one connection, without touching it.

@@ -86,7 +86,7 @@ impl Conn {
 
     /// `tcp_may_raise_cwnd`: where segments are known to be reordered, what is reported held counts, too.
     fn may_grow(&self, sysctl: &Sysctl, acked: &Acked) -> bool {
-        let reorders = u32::from(self.recovery.reordering) > u32::from(sysctl.tcp_reordering);
+        let reorders = self.recovery.reordering > sysctl.tcp_reordering;
         acked.segments > 0 || (reorders && acked.sacked)
     }
 
@@ -282,15 +282,27 @@ impl Conn {
         (self.max_window / 2).clamp(u32::from(self.mss), 65_535)
     }
 
-    /// Wakes a writer that found no room, once a third of the queue is free (Linux `sk_stream_is_writeable`). An ACK
-    /// does this; call it when room came from elsewhere.
+    /// Wakes a writer that found no room, once [`Conn::has_send_room`]. An ACK does this; call it when room came from
+    /// elsewhere.
     pub fn tell_writer(&mut self, sysctl: &Sysctl, buffers: &impl Buffers) {
-        let size = self.send_buffer_bytes(sysctl, buffers) as usize;
-        let used = buffers.len();
-        if self.flags.has(ConnFlags::WRITE_BLOCKED) && size.saturating_sub(used) >= used / 2 {
+        if self.flags.has(ConnFlags::WRITE_BLOCKED) && self.has_send_room(sysctl, buffers) {
             self.flags.set(ConnFlags::WRITE_BLOCKED, false);
             self.events.set(EventSet::WRITABLE, true);
         }
+    }
+
+    /// Whether a write is worth it: a third of the queue is free, and less than half of what `TCP_NOTSENT_LOWAT` lets
+    /// wait does (Linux `__sk_stream_is_writeable`).
+    pub fn has_send_room(&self, sysctl: &Sysctl, buffers: &impl Buffers) -> bool {
+        let used = buffers.len();
+        let free = (self.send_buffer_bytes(sysctl, buffers) as usize).saturating_sub(used);
+        free > 0 && free >= used / 2 && self.unsent(buffers).saturating_mul(2) < self.options.notsent_lowat(sysctl)
+    }
+
+    /// Bytes that a write may add to the queue.
+    pub fn send_room(&self, sysctl: &Sysctl, buffers: &impl Buffers) -> usize {
+        let free = (self.send_buffer_bytes(sysctl, buffers) as usize).saturating_sub(buffers.len());
+        free.min(self.options.notsent_lowat(sysctl).saturating_sub(self.unsent(buffers)) as usize)
     }
 
     /// Whether the peer has everything, our FIN included.

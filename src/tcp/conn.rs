@@ -147,6 +147,8 @@ impl Conn {
     /// A passive open whose handshake `ack` completed: ESTABLISHED, with the listener's `options`. Feed that segment to
     /// [`Conn::handle_segment`] next, so that its window, timestamp and data count.
     pub fn accept(now: Instant, half_open: &HalfOpen, options: Options, ack: &Header, sysctl: &Sysctl) -> Self {
+        // To defer accepting is a listener's business.
+        let options = options.with_defer_accept_periods(0);
         let mut conn = Self::new(now, &half_open.setup(options), sysctl);
         conn.flags.set(ConnFlags::TIMESTAMPS, half_open.has_timestamps());
         conn.flags.set(ConnFlags::SACK, half_open.has_sack());
@@ -389,7 +391,7 @@ mod tests {
 
     #[test]
     fn a_connection_is_a_few_cache_lines() {
-        assert!(size_of::<Conn>() <= 296, "{}", size_of::<Conn>());
+        assert!(size_of::<Conn>() <= 304, "{}", size_of::<Conn>());
     }
     #[test]
     fn no_bound_on_the_mss_makes_packets_too_long_for_the_device() {

@@ -82,7 +82,7 @@ impl HalfOpen {
             irs: syn.seq,
             ts_recent: timestamps.map_or(0, |timestamps| timestamps.val),
             ts_offset: setup.ts_offset,
-            offered_window: initial_window(setup.options.window_bytes(sysctl), carried),
+            offered_window: initial_window(&setup.options, sysctl, carried),
             due: now + handshake::syn_ack_timeout(0),
             sent_at: now,
             throttle: Throttle::OPEN,

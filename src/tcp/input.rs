@@ -250,7 +250,7 @@ impl Conn {
         let threshold = env.sysctl.tcp_pingpong_thresh;
         let owed = self.owed(env.sysctl, buffers);
         if self.delayed_ack.is_immediate(owed, threshold)
-            || self.delayed_ack.delay(env.now, self.estimator.srtt(), threshold)
+            || self.delayed_ack.delay(env.now, self.estimator.srtt(), threshold, self.options.delack_max(env.sysctl))
         {
             self.wants.set(Wants::ACK, true);
         }

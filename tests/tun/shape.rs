@@ -218,6 +218,17 @@ fn options_read_as_what_is_in_force() {
     assert_eq!((ours.linger().unwrap(), ours.tcp_user_timeout().unwrap()), (Some(secs(2)), Some(secs(5))));
     assert_eq!((ours.tcp_keepalive_time().unwrap(), ours.tcp_keepalive_retries().unwrap()), (secs(10), 3));
     assert_eq!(ours.tcp_keepalive_interval().unwrap(), secs(75), "what was not given is inherited");
+    ours.set_tcp_cork(true).unwrap();
+    ours.set_tcp_thin_linear_timeouts(true).unwrap();
+    ours.set_tcp_notsent_lowat(5555).unwrap();
+    ours.set_send_buffer_size(20_000).unwrap();
+    ours.set_recv_buffer_size(usize::MAX).unwrap();
+    assert!(ours.tcp_cork().unwrap() && ours.tcp_thin_linear_timeouts().unwrap());
+    assert_eq!((ours.tcp_notsent_lowat().unwrap(), ours.tcp_mss().unwrap()), (5555, 1448));
+    assert_eq!((ours.send_buffer_size().unwrap(), ours.recv_buffer_size().unwrap()), (40_000, (1 << 31) - 2));
+    assert!(ours.tcp_quickack().unwrap());
+    ours.set_tcp_quickack(false).unwrap();
+    assert!(!ours.tcp_quickack().unwrap());
     let refused = ours.set_tcp_keepalive(&TcpKeepalive::new().with_time(secs(0))).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::InvalidInput);
     assert_eq!(refused.to_string(), "value out of range for TCP_KEEPIDLE");

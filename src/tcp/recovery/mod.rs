@@ -64,14 +64,8 @@ pub(super) struct Recovery {
 }
 
 impl Recovery {
-    pub(super) const fn new(iss: SeqNum, reordering: u8) -> Self {
-        Self {
-            high_seq: iss,
-            min_rtt_us: u32::MAX,
-            reordering: reordering as u16,
-            reordering_seen: false,
-            state: CaState::Open,
-        }
+    pub(super) const fn new(iss: SeqNum, reordering: u16) -> Self {
+        Self { high_seq: iss, min_rtt_us: u32::MAX, reordering, reordering_seen: false, state: CaState::Open }
     }
 
     /// Whether the window is being reduced in proportion to what arrives.

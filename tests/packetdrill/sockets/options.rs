@@ -41,6 +41,12 @@ impl Sockets {
                 conn.set_tcp_quickack(single(value)? != 0);
                 return done(0);
             }
+            if name == "TCP_KEEPIDLE" {
+                // It re-arms even if the time is what it was, which replacing all options would not show.
+                let secs = u64::try_from(single(value)?).unwrap_or(0);
+                let outcome = conn.set_tcp_keepidle(host.now, Duration::from_secs(secs));
+                return if outcome.is_ok() { done(0) } else { failed("EINVAL") };
+            }
             socket.options = conn.options();
         }
         let options = match with_option(socket.options, name, value) {
@@ -183,7 +189,7 @@ fn read_option(options: &Options, host: &Host, name: &str) -> Result<i64, String
         "TCP_DEFER_ACCEPT" => i64::from(defer_accept_secs(options.defer_accept_periods())),
         "TCP_RTO_MAX_MS" => options.rto_max(sysctl).as_millis() as i64,
         "TCP_RTO_MIN_US" => i64::from(options.rto_min_us(sysctl)),
-        "TCP_THIN_LINEAR_TIMEOUTS" => i64::from(options.tcp_thin_linear_timeouts(sysctl)),
+        "TCP_THIN_LINEAR_TIMEOUTS" => i64::from(options.tcp_thin_linear_timeouts()),
         _ => return Err(format!("unknown option `{name}`")),
     })
 }
