@@ -25,8 +25,9 @@ const UNSAFE_FILE_LINES: usize = 150;
 const LAYERS: &[&[&str]] = &[
     &["time", "seq"],
     &["liveness", "congestion", "buf", "config", "stats", "wire", "pcapng"],
-    &["options", "error", "forecast"],
+    &["options", "error"],
     &["tcp"],
+    &["forecast", "journal"],
     &["stack"],
     &["net", "sim", "http"],
 ];
