@@ -4,10 +4,12 @@ use super::{ConnId, Stack};
 use crate::buf::SendBuffer;
 use crate::config::Sysctl;
 use crate::error::Error;
+use crate::journal::{Entry, Journal};
 use crate::options::{Options, OutOfRange, TcpKeepalive};
-use crate::tcp::{Closed, State, TcpInfo};
+use crate::tcp::{Closed, Diagnosis, State, TcpInfo};
 use crate::time::{Duration, Instant};
 use crate::wire::Flow;
+use alloc::boxed::Box;
 use bytes::Bytes;
 
 /// One connection of a [`Stack`], borrowed to act on it. After acting, drain [`Stack::poll_transmit`].
@@ -212,6 +214,23 @@ impl<'s> ConnMut<'s> {
         self.entry().death
     }
 
+    /// What was wrong, from the end of the connection until we close it; `None` while it lives.
+    pub fn diagnosis(&self) -> Option<Diagnosis> {
+        self.entry().diagnosis
+    }
+
+    /// Keeps a journal of so many entries from now on, at most [`ENTRIES_MAX`](crate::journal::ENTRIES_MAX); `None`
+    /// keeps none. What an earlier one said is lost. While the memory budget is spent there is none either.
+    pub fn set_journal(&mut self, now: Instant, entries: Option<usize>) {
+        self.stack.advance(now);
+        self.stack.set_journal(self.id.0.index, entries);
+    }
+
+    /// The journal, if the connection keeps one: readable after death, too, until we close it.
+    pub fn journal(&self) -> Option<&Journal<Box<[Entry]>>> {
+        self.stack.journals.get(&self.id.0.index).map(Box::as_ref)
+    }
+
     /// The state.
     pub fn state(&self) -> State {
         self.entry().state
@@ -299,6 +318,7 @@ impl<'s> ConnMut<'s> {
             state: conn.state(),
             flow: conn.flow(),
             death: conn.death(),
+            diagnosis: conn.diagnosis(),
             has_error: conn.has_error(),
             send_closed: conn.is_send_closed(),
             receive_closed: conn.is_receive_closed(),
@@ -312,6 +332,7 @@ struct View {
     state: State,
     flow: Flow,
     death: Option<Error>,
+    diagnosis: Option<Diagnosis>,
     has_error: bool,
     send_closed: bool,
     receive_closed: bool,

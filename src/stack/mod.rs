@@ -38,12 +38,14 @@
 //! | `open`, `ports`, `isn` | how does a connection of ours begin? |
 //! | `settle` | what follows from a change of one connection? |
 //! | `conn_mut` | what may the application do with one connection? |
+//! | `journals` | which connections keep a journal? |
 
 mod config;
 mod conn_mut;
 mod demux;
 mod input;
 mod isn;
+mod journals;
 mod listen;
 mod open;
 mod output;
@@ -63,6 +65,7 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use demux::Demux;
 use isn::Isn;
+use journals::Journals;
 use listen::Listeners;
 use output::Reply;
 use ports::Ports;
@@ -106,6 +109,7 @@ pub struct Stack {
     ports: Ports,
     orphans: u32,
     memory_charged: usize,
+    journals: Journals,
     stats: Stats,
 }
 
@@ -184,6 +188,7 @@ impl Stack {
             ports: Ports::new(config.secret).with_range(first..=last),
             orphans: 0,
             memory_charged: 0,
+            journals: Journals::new(),
             stats: Stats::default(),
             config,
         }

@@ -2,7 +2,7 @@
 //!
 //! Every path that touches a connection goes through [`Stack::with`], so none of this can be forgotten.
 
-use super::{ConnId, Entry, Owner, Stack};
+use super::{ConnId, Entry, Owner, Stack, journals};
 use crate::buf::chain::Streams;
 use crate::buf::{ReceiveBuffer, SendBuffer};
 use crate::config::Sysctl;
@@ -30,13 +30,15 @@ impl Stack {
         let result = act(&mut entry.conn, &self.config.sysctl, queues);
         queues.set_frame(None);
         let ready = entry.conn.is_ready(queues);
+        let journal = journals::note(&mut self.journals, index, self.now, &entry.conn, &self.config.sysctl, queues);
         // Queues exist only while there is something in them.
         if queues.is_idle() {
             entry.streams = None;
         } else {
             entry.streams = Some(streams.unwrap_or_else(|| Box::new(empty)));
         }
-        let charged = entry.streams.as_ref().map_or(0, |streams| size_of::<Streams>() + streams.charged()) as u32;
+        let charged = entry.streams.as_ref().map_or(0, |streams| size_of::<Streams>() + streams.charged());
+        let charged = (charged + journal) as u32;
         self.memory_charged = self.memory_charged - entry.charged as usize + charged as usize;
         entry.charged = charged;
         if ready {
@@ -177,6 +179,7 @@ impl Stack {
     }
 
     fn drop_conn(&mut self, index: u32) {
+        self.end_journal(index);
         if let Some(entry) = self.conns.remove_at(index) {
             self.memory_charged -= entry.charged as usize;
             self.orphans -= u32::from(entry.conn.is_orphan());
@@ -201,6 +204,7 @@ impl Stack {
             Some(before) => drop(self.demux.replace(&key, before.pack(), owner)),
             None => self.demux.insert(&key, owner),
         }
+        self.begin_journal(slot.index);
         Some(ConnId(slot))
     }
 
