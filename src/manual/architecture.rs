@@ -16,6 +16,8 @@
 //!  |
 //! stack ..... slab, demultiplexer, timing wheel, listeners, TIME-WAIT, events
 //!  |
+//! forecast, journal ....... what will happen to a connection if nothing does; what did happen, explained
+//!  |
 //! tcp ....... one connection; never imports the stack
 //!  |
 //! options, error ....... overrides become a rule's parameters; a cause becomes the user's vocabulary
