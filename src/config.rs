@@ -3,6 +3,7 @@
 //! One [`Sysctl`] serves a whole stack and is read at the time of use, so that changing it affects live connections as
 //! on Linux. What a connection may override for itself stands in [`crate::options`].
 
+use crate::congestion::CongestionControl;
 use core::fmt;
 
 /// Declares [`Sysctl`] from one row a knob: documentation, name, type, Linux's default, the range Linux accepts.
@@ -23,6 +24,8 @@ macro_rules! sysctls {
             pub tcp_rmem: [u32; 3],
             /// Send buffer: smallest, initial, largest, in bytes.
             pub tcp_wmem: [u32; 3],
+            /// The algorithm that new connections use.
+            pub tcp_congestion_control: CongestionControl,
             /// Ephemeral ports, first and last (`ip_local_port_range`).
             pub ip_local_port_range: [u16; 2],
         }
@@ -33,6 +36,7 @@ macro_rules! sysctls {
                 $($name: $default,)+
                 tcp_rmem: [4096, 131_072, 33_554_432],
                 tcp_wmem: [4096, 16_384, 4_194_304],
+                tcp_congestion_control: CongestionControl::Cubic,
                 ip_local_port_range: [32_768, 60_999],
             };
 
@@ -52,6 +56,9 @@ macro_rules! sysctls {
                     })+
                     "tcp_rmem" => self.tcp_rmem = numbers(value)?,
                     "tcp_wmem" => self.tcp_wmem = numbers(value)?,
+                    "tcp_congestion_control" => {
+                        self.tcp_congestion_control = value.trim().parse().map_err(|_| SysctlError::Invalid)?;
+                    }
                     "ip_local_port_range" => {
                         let range: [u16; 2] = numbers(value)?;
                         if range[0] == 0 || range[0] > range[1] {
@@ -122,6 +129,11 @@ sysctls! {
     tcp_thin_linear_timeouts: u8 = 0, (0..=1);
     /// 3 or 4: probe for a loss at the end of a burst (RFC 8985 7); otherwise not.
     tcp_early_retrans: u8 = 3, (0..=4);
+    /// How losses are found (RFC 8985), in bits: 2 keeps the window for reordering as it is, 4 waits it out however
+    /// many duplicates arrive. Without 1 older Linux counted duplicates only; that is not offered.
+    tcp_recovery: u8 = 1, (0..=255);
+    /// 0: a timeout is never suspected to be spurious (RFC 5682).
+    tcp_frto: u8 = 2, (0..=255);
     /// Duplicate ACKs that prove a loss.
     tcp_reordering: u8 = 3, (1..=127);
     /// 1: the congestion window shrinks after idling.

@@ -8,6 +8,7 @@ use longhaul::options::Options;
 use longhaul::tcp::{CaState, TcpInfo};
 
 fn info(t: &mut Peer) -> TcpInfo {
+    #[allow(clippy::redundant_closure_for_method_calls)] // the path is not general enough in lifetimes
     t.act(|conn, now| conn.info(now))
 }
 

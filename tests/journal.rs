@@ -118,7 +118,7 @@ fn a_user_timeout_of_half_a_minute() {
     t.inject(". 1:1(0) ack 6");
     t.write(7);
     let_time_pass(&mut t, secs(60));
-    // The round trip of 20 ms makes an RTO of 1 + (20 - 1) / 8 + 200 ms, 204 in whole ticks: then 30 s from 12:00:00.224.
+    // The round trip of 20 ms makes an RTO of 1 + (20 - 1) / 8 + 200 ms, 204 in whole ticks; 30 s from 12:00:00.224.
     assert_reads(
         &mut t,
         noon,
@@ -232,7 +232,6 @@ fn a_router_speaks_and_the_path_comes_back() {
     t.inject_icmp(IcmpKind::V4Unreachable(3), 1);
     t.inject_icmp(IcmpKind::V4Unreachable(3), 1);
     t.inject_icmp(IcmpKind::FragmentationNeeded { mtu: 600 }, 1);
-    t.expect(". 1:561(560) ack 1");
     t.expect_at(ms(804), ". 1:561(560) ack 1");
     t.advance(ms(20));
     t.inject(". 1:1(0) ack 561");
@@ -253,7 +252,6 @@ fn a_router_speaks_and_the_path_comes_back() {
         12:00:00.402 resent 1000 bytes (1st), next in 402 ms
         12:00:00.402 the network says ECONNREFUSED; remembered
         12:00:00.402 a router says that the path carries 600 bytes; segments carry 560 now
-        12:00:00.402 resent 1 segment found lost
         12:00:00.804 resent 560 bytes (2nd), next in 804 ms
         12:00:00.824 the peer acknowledges again, after 2 timeouts and 824 ms of silence
         12:00:00.824 resent 1 segment found lost

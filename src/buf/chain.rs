@@ -15,7 +15,7 @@ use bytes::Bytes;
 
 use super::assembler::clip;
 use super::queue::{Piece, Queue, shrink};
-use super::{Assembler, Full, ReceiveBuffer, SendBuffer, Sent};
+use super::{Assembler, Full, ReceiveBuffer, Scoreboard, SendBuffer, Sent};
 
 pub use super::queue::COPY_BELOW;
 
@@ -38,6 +38,7 @@ pub const SENT_MAX: usize = 16_384;
 pub struct Streams {
     send: Queue,
     records: VecDeque<Sent>,
+    scoreboard: Scoreboard,
     received: Queue,
     /// Only while something is held.
     held: Option<Box<Held>>,
@@ -45,7 +46,7 @@ pub struct Streams {
     receive_capacity: usize,
 }
 
-const _: () = assert!(size_of::<Streams>() <= 192);
+const _: () = assert!(size_of::<Streams>() <= 352);
 
 impl Streams {
     /// Empty queues.
@@ -53,6 +54,7 @@ impl Streams {
         Self {
             send: Queue::new(),
             records: VecDeque::new(),
+            scoreboard: Scoreboard::new(),
             received: Queue::new(),
             held: None,
             frame: None,
@@ -60,13 +62,15 @@ impl Streams {
         }
     }
 
-    /// Whether nothing is held: neither bytes nor records nor a frame. Then the box can go.
+    /// Whether nothing is held: neither bytes nor records nor a frame, nor the question what became of a tail loss
+    /// probe. Then the box can go.
     pub fn is_idle(&self) -> bool {
         self.send.is_empty()
             && self.records.is_empty()
             && self.received.is_empty()
             && self.held.is_none()
             && self.frame.is_none()
+            && self.scoreboard.tlp_high_seq.is_none()
     }
 
     /// Bytes of memory held, for the budget: each kept frame and chunk with its whole capacity, each record, and the
@@ -190,6 +194,14 @@ impl SendBuffer for Streams {
         debug_assert!(index < self.records.len());
         self.records.remove(index);
         shrink(&mut self.records);
+    }
+
+    fn scoreboard(&self) -> &Scoreboard {
+        &self.scoreboard
+    }
+
+    fn scoreboard_mut(&mut self) -> &mut Scoreboard {
+        &mut self.scoreboard
     }
 }
 

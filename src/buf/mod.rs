@@ -16,11 +16,13 @@ mod model;
 #[cfg(feature = "alloc")]
 mod queue;
 pub mod ring;
+mod scoreboard;
 
 use crate::seq::SeqNum;
 use crate::time::Instant;
 
 pub use assembler::Assembler;
+pub use scoreboard::Scoreboard;
 
 /// A segment in flight: sent, and not yet acknowledged as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,13 +33,16 @@ pub struct Sent {
     pub len: u32,
     /// When it was last sent.
     pub sent_at: Instant,
+    /// Which sending that was: they are numbered in turn, wrapping, so that two of the same instant have an order.
+    pub order: u32,
     /// What happened to it since.
     pub marks: Marks,
 }
 
 impl Sent {
     /// No segment: fills the array that a [`ring::Ring`] borrows for its records.
-    pub const EMPTY: Self = Self { seq: SeqNum::new(0), len: 0, sent_at: Instant::ORIGIN, marks: Marks::NONE };
+    pub const EMPTY: Self =
+        Self { seq: SeqNum::new(0), len: 0, sent_at: Instant::ORIGIN, order: 0, marks: Marks::NONE };
 
     /// One past the last sequence number.
     pub fn end(&self) -> SeqNum {
@@ -60,6 +65,8 @@ impl Marks {
     pub const EVER_RETRANSMITTED: Self = Self(4);
     /// A retransmission of it is in flight (`TCPCB_SACKED_RETRANS`).
     pub const RETRANSMITTED: Self = Self(8);
+    /// Either of these two (`TCPCB_RETRANS`).
+    pub const RESENT: Self = Self(4 | 8);
     /// Taken for lost (`TCPCB_LOST`).
     pub const LOST: Self = Self(16);
     /// The peer reported holding it (`TCPCB_SACKED_ACKED`).
@@ -128,6 +135,12 @@ pub trait SendBuffer {
 
     /// Removes record `index`, which exists.
     fn remove_sent(&mut self, index: usize);
+
+    /// What is known of the flight as a whole. Kept as it is while anything is in flight.
+    fn scoreboard(&self) -> &Scoreboard;
+
+    /// The same, to change it.
+    fn scoreboard_mut(&mut self) -> &mut Scoreboard;
 }
 
 /// What the peer sent and the application has not read, and what arrived out of order.

@@ -207,5 +207,5 @@ pub(super) fn check_records(subject: &mut impl Subject, capacity: usize, seed: u
 
 /// A record that is told from others by its number.
 pub(super) fn sent(number: u32) -> Sent {
-    Sent { seq: SeqNum::new(number), len: 1, sent_at: Instant::ORIGIN, marks: Marks::NONE }
+    Sent { seq: SeqNum::new(number), len: 1, sent_at: Instant::ORIGIN, order: 0, marks: Marks::NONE }
 }

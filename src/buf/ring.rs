@@ -6,7 +6,7 @@
 use core::cmp::Ordering;
 
 use super::assembler::clip;
-use super::{Assembler, Full, ReceiveBuffer, SendBuffer, Sent};
+use super::{Assembler, Full, ReceiveBuffer, Scoreboard, SendBuffer, Sent};
 
 /// Both directions of one connection, over borrowed slices.
 ///
@@ -22,6 +22,7 @@ use super::{Assembler, Full, ReceiveBuffer, SendBuffer, Sent};
 pub struct Ring<'b> {
     send: Circle<'b, u8>,
     records: Circle<'b, Sent>,
+    scoreboard: Scoreboard,
     receive: Circle<'b, u8>,
     ranges: Assembler,
 }
@@ -33,6 +34,7 @@ impl<'b> Ring<'b> {
         Self {
             send: Circle::new(send),
             records: Circle::new(records),
+            scoreboard: Scoreboard::new(),
             receive: Circle::new(receive),
             ranges: Assembler::new(),
         }
@@ -116,6 +118,14 @@ impl SendBuffer for Ring<'_> {
 
     fn remove_sent(&mut self, index: usize) {
         self.records.remove(index);
+    }
+
+    fn scoreboard(&self) -> &Scoreboard {
+        &self.scoreboard
+    }
+
+    fn scoreboard_mut(&mut self) -> &mut Scoreboard {
+        &mut self.scoreboard
     }
 }
 

@@ -22,7 +22,8 @@
 //!  |
 //! options, error ....... overrides become a rule's parameters; a cause becomes the user's vocabulary
 //!  |
-//! liveness, congestion, buf, config, stats, wire, pcapng ....... siblings that never import each other
+//! buf, config ....... both know congestion, and nothing else of the next row
+//! liveness, congestion, stats, wire, pcapng ....... siblings that never import each other
 //!  |
 //! time, seq ....... import core only
 //! ```

@@ -34,10 +34,9 @@
 //!
 //! Not done as in Linux, so far:
 //!
-//! - **Recovery.** Loss is found by duplicate ACKs or by SACK counts ([`tcp_reordering`](crate::config::Sysctl)) and
-//!   repaired as `NewReno` does; a tail loss probe goes before the first timeout, as in
-//!   Linux. No RACK, no PRR, no F-RTO and no undoing of a needless reduction.
-//! - **Congestion control** is Reno's. Linux's default is CUBIC.
+//! - **Recovery.** The least round trip is never forgotten; Linux forgets it after five minutes. With
+//!   `tcp_recovery = 0` losses are found by RACK all the same.
+//! - **Congestion control**: CUBIC, as in Linux, and Reno. What CUBIC remembers between flights is `W_max` only.
 //! - **Buffers** do not grow: 64 KiB of window and 256 KiB to send, or what `SO_RCVBUF` and `SO_SNDBUF` say.
 //! - **Path MTU**: an ICMP "too big" makes one connection's segments smaller. Nothing is remembered for the next one,
 //!   and nothing is probed.

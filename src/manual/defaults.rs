@@ -36,7 +36,10 @@
 //! | `tcp_window_scaling` | 1 | *at the start* of a connection |
 //! | `tcp_thin_linear_timeouts` | 0 | for games and telephony, at a cost to others |
 //! | `tcp_early_retrans` | 3 | a lost end of a burst shows in two round trips (RFC 8985 7); 0 to 2 switch it off |
+//! | `tcp_recovery` | 1 | losses are found by when segments were sent (RFC 8985); 2 and 4 are its switches |
+//! | `tcp_frto` | 2 | a timeout may prove spurious (RFC 5682); 0 never looks |
 //! | `tcp_reordering` | 3 | duplicate ACKs, or segments held above a hole, that prove a loss (RFC 5681) |
+//! | `tcp_congestion_control` | Cubic | the algorithm of new connections (RFC 9438); `reno` is the other |
 //! | `tcp_slow_start_after_idle` | 1 | what was learned of a path a timeout ago is old (RFC 2861) |
 //! | `tcp_pingpong_thresh` | 1 | one answer makes an exchange interactive: its ACKs wait for the next answer |
 //! | `tcp_min_snd_mss` | 48 | bytes; a peer cannot ask for segments that are all header |

@@ -32,7 +32,7 @@ impl Stack {
         let ready = entry.conn.is_ready(queues);
         let journal = journals::note(&mut self.journals, index, self.now, &entry.conn, &self.config.sysctl, queues);
         // Queues exist only while there is something in them.
-        if queues.is_idle() {
+        if queues.is_idle() && !entry.conn.is_recovering() {
             entry.streams = None;
         } else {
             entry.streams = Some(streams.unwrap_or_else(|| Box::new(empty)));

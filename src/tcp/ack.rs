@@ -4,31 +4,18 @@
 //! losses; room to write.
 
 use super::Env;
+use super::acked::Acked;
 use super::conn::Conn;
 use super::flags::{ConnFlags, EventSet};
+use super::recovery::{CaState, Resend, micros};
 use super::timers::Purpose;
-use crate::buf::{Buffers, Marks};
+use crate::buf::{Buffers, Marks, Sent};
 use crate::config::Sysctl;
+use crate::congestion::cubic::Round;
 use crate::liveness::rto;
 use crate::seq::SeqNum;
 use crate::time::{Duration, Instant};
 use crate::wire::{Flags, Header, Segment};
-
-/// What one ACK changed in the flight.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Acked {
-    /// Segments acknowledged as a whole.
-    pub(super) segments: u32,
-    /// Whether `snd_una` moved.
-    pub(super) advanced: bool,
-    /// Whether it can count as a duplicate ACK: no data, no window update, nothing new acknowledged.
-    pub(super) duplicate: bool,
-    /// Segments newly reported held.
-    pub(super) sacked: u32,
-    /// When the first segment of the sample was sent, if none of them was ever retransmitted.
-    sampled_at: Option<Instant>,
-    touched_retransmitted: bool,
-}
 
 impl Conn {
     /// An acceptable ACK: `snd_una <= ack <= snd_nxt`.
@@ -41,26 +28,65 @@ impl Conn {
         self.soft_error = None;
         let window_moved = self.update_window(header);
         let had_flight = buffers.sent_len() > 0;
-        let mut acked = self.release(header.ack, buffers);
-        acked.sacked = self.mark_sacked(&header.options.sack, buffers);
-        acked.duplicate = !acked.advanced && !window_moved && segment.payload.is_empty() && had_flight;
-        if acked.advanced {
+        let advanced = header.ack.after(self.snd_una);
+        let mut acked = Acked::new(self.snd_una, self.snd_nxt, advanced);
+        acked.brings = window_moved || !segment.payload.is_empty();
+        if advanced {
             self.retransmission.on_progress();
         }
-        self.sample_round_trip(env, header, &acked);
-        self.process_tail_probe_ack(&acked, &header.options.sack, buffers);
+        let delivered = buffers.scoreboard().delivered;
+        let prior_held = self.highest_held(buffers);
+        self.move_una(header.ack, buffers);
+        self.take_sack(env, header, acked.prior_una, &mut acked, buffers);
+        let board = buffers.scoreboard_mut();
+        board.delivered = board.delivered.wrapping_add(acked.delivered_out_of_order);
+        self.release(env, header, prior_held, &mut acked, buffers);
         if self.admits_first_buffer(buffers) {
             self.zero_window.on_episode_end();
         }
         if had_flight {
-            self.recover(env, &acked, buffers);
+            self.follow_flight(env, header, delivered, &mut acked, buffers);
         } else {
             self.answer_to_probe(env, buffers);
-        }
-        if acked.segments > 0 && !self.schedule_tail_loss_probe(env, buffers, true) {
-            self.restart_retransmission_timer(env, buffers);
+            self.process_tail_probe_ack(&acked, buffers);
         }
         self.tell_writer(env.sysctl, buffers.len());
+    }
+
+    /// What an ACK means for what is, or was, in flight: losses, timers, the congestion window.
+    fn follow_flight(
+        &mut self,
+        env: &Env<'_>,
+        header: &Header,
+        delivered_before: u32,
+        acked: &mut Acked,
+        buffers: &mut impl Buffers,
+    ) {
+        let lost_before = buffers.scoreboard().lost_out;
+        Self::adapt_reordering_window(env.sysctl, acked, buffers);
+        self.process_tail_probe_ack(acked, buffers);
+        let mut resend = Resend::Nothing;
+        if acked.is_dubious() || self.recovery.state != CaState::Open {
+            acked.duplicates = u32::from(!acked.advanced && !acked.brings && !acked.dsack);
+            resend = self.recover(env, header, acked, buffers);
+        }
+        if acked.restarts_timer && !self.schedule_tail_loss_probe(env, buffers, true) {
+            self.rearm_retransmission_timer(env, buffers);
+        }
+        let delivered = buffers.scoreboard().delivered.wrapping_sub(delivered_before);
+        if self.recovery.is_reducing() {
+            let lost = buffers.scoreboard().lost_out > lost_before;
+            self.reduce_in_proportion(delivered, lost, acked.advanced, buffers);
+        } else if self.may_grow(env.sysctl, acked) && self.is_window_limited(buffers) {
+            self.congestion.on_ack(&mut buffers.scoreboard_mut().cubic, delivered, env.now);
+        }
+        self.resend_after(resend, buffers);
+    }
+
+    /// `tcp_may_raise_cwnd`: where segments are known to be reordered, what is reported held counts, too.
+    fn may_grow(&self, sysctl: &Sysctl, acked: &Acked) -> bool {
+        let reorders = u32::from(self.recovery.reordering) > u32::from(sysctl.tcp_reordering);
+        acked.segments > 0 || (reorders && acked.sacked)
     }
 
     /// RFC 9293 3.10.7.4: a segment may move the window only if it is newer than the last that did; Linux also accepts
@@ -76,46 +102,121 @@ impl Conn {
             return false;
         }
         self.snd_wl1 = header.seq;
-        let moved = window != self.snd_wnd;
         self.snd_wnd = window;
         self.max_window = self.max_window.max(window);
-        moved
+        true
     }
 
-    /// Moves `snd_una`: bytes are forgotten at once, segments only as a whole.
-    fn release(&mut self, ack: SeqNum, buffers: &mut impl Buffers) -> Acked {
-        let mut acked = Acked { advanced: ack.after(self.snd_una), ..Acked::default() };
-        if !acked.advanced {
-            return acked;
+    /// Moves `snd_una`. Bytes are forgotten at once, segments only as a whole, by [`Conn::release`].
+    fn move_una(&mut self, ack: SeqNum, buffers: &mut impl Buffers) {
+        if ack.after(self.snd_una) {
+            let fin = u32::from(self.flags.has(ConnFlags::FIN_SENT) && ack == self.snd_nxt);
+            let len = ack.distance(self.snd_una);
+            buffers.discard((len - fin) as usize);
+            self.bytes_acked = self.bytes_acked.saturating_add(len);
+            self.snd_una = ack;
         }
-        let fin = u32::from(self.flags.has(ConnFlags::FIN_SENT) && ack == self.snd_nxt);
-        let len = ack.distance(self.snd_una);
-        buffers.discard((len - fin) as usize);
-        self.bytes_acked = self.bytes_acked.saturating_add(len);
-        self.snd_una = ack;
-        while let Some(sent) = buffers.sent(0).filter(|sent| sent.end().at_or_before(ack)) {
+    }
+
+    /// Forgets the segments that are acknowledged as a whole, and learns what they tell (`tcp_clean_rtx_queue`).
+    fn release(
+        &mut self,
+        env: &Env<'_>,
+        header: &Header,
+        prior_held: SeqNum,
+        acked: &mut Acked,
+        buffers: &mut impl Buffers,
+    ) {
+        let mut lowest = self.snd_nxt;
+        while let Some(sent) = buffers.sent(0).filter(|sent| sent.end().at_or_before(self.snd_una)) {
+            if !sent.marks.has(Marks::SACKED) && self.has_sack() && !self.is_echo_older(header, &sent) {
+                self.rack_advance(env, &sent, buffers);
+            }
+            self.release_one(&sent, &mut lowest, acked, buffers);
             buffers.remove_sent(0);
             acked.segments += 1;
-            if sent.marks.has(Marks::EVER_RETRANSMITTED) {
-                acked.touched_retransmitted = true;
-            } else if !sent.marks.has(Marks::SACKED) {
-                acked.sampled_at.get_or_insert(sent.sent_at);
-            }
         }
-        acked
+        let head = buffers.sent(0);
+        acked.reneged = head.is_some_and(|head| head.marks.has(Marks::SACKED));
+        let sampled = self.sample_round_trip(env, header, acked, buffers);
+        if acked.segments > 0 {
+            acked.restarts_timer = true;
+            if !self.has_sack() {
+                self.take_back_duplicates(acked.segments, buffers);
+                // Which copy was acknowledged cannot be told.
+                acked.original_arrived &= !acked.touched_resent;
+            } else if lowest.before(prior_held) {
+                self.note_reordering_below(lowest, prior_held);
+            }
+        } else if let (true, Some(head), Some(first)) = (sampled, head, acked.first_sacked_at) {
+            // The timer counts from what was sent after the head, or it would fire too early for it.
+            acked.restarts_timer = first < head.sent_at;
+        }
     }
 
-    /// At most one sample an ACK. Karn: none from retransmitted segments, unless timestamps tell which copy was
-    /// answered (RFC 7323 4; Linux `tcp_ack_update_rtt`).
-    fn sample_round_trip(&mut self, env: &Env<'_>, header: &Header, acked: &Acked) {
-        let by_clock = acked.sampled_at.filter(|_| !acked.touched_retransmitted).map(|at| env.now.since(at));
-        let sample = match by_clock {
-            None if acked.segments > 0 => self.echoed_round_trip(env, header),
-            sample => sample,
-        };
+    /// What one acknowledged segment tells, and what it no longer counts for.
+    fn release_one(&self, sent: &Sent, lowest: &mut SeqNum, acked: &mut Acked, buffers: &mut impl Buffers) {
+        if sent.marks.has(Marks::RESENT) {
+            acked.touched_resent = true;
+        } else if !sent.marks.has(Marks::SACKED) {
+            acked.last_acked_at = Some(sent.sent_at);
+            acked.first_acked_at.get_or_insert(sent.sent_at);
+            *lowest = lowest.min(sent.seq);
+            acked.original_arrived |= sent.end().at_or_before(self.recovery.high_seq);
+        }
+        if !sent.marks.has(Marks::SACKED) {
+            acked.note_delivered(sent);
+        }
+        let sack = self.has_sack();
+        let board = buffers.scoreboard_mut();
+        board.sacked_out -= u32::from(sent.marks.has(Marks::SACKED));
+        board.lost_out -= u32::from(sent.marks.has(Marks::LOST));
+        board.retrans_out -= u32::from(sent.marks.has(Marks::RETRANSMITTED));
+        board.delivered = board.delivered.wrapping_add(u32::from(sack && !sent.marks.has(Marks::SACKED)));
+    }
+
+    /// Whether the echoed timestamp is older than the last sending of a resent segment: its first copy arrived
+    /// (`tcp_skb_spurious_retrans`).
+    fn is_echo_older(&self, header: &Header, sent: &Sent) -> bool {
+        sent.marks.has(Marks::RESENT) && self.echo_before(header, sent.sent_at)
+    }
+
+    /// Whether the segment echoes a timestamp from before `at`.
+    pub(super) fn echo_before(&self, header: &Header, at: Instant) -> bool {
+        let echoed = header.options.timestamps.filter(|_| self.flags.has(ConnFlags::TIMESTAMPS));
+        echoed.is_some_and(|timestamps| {
+            timestamps.ecr != 0 && timestamps.ecr.wrapping_sub(self.tsval(at)).cast_signed() < 0
+        })
+    }
+
+    /// At most one sample an ACK: from the first segment acknowledged; else from the first reported held; else from the
+    /// timestamp echoed. Karn: none from resent segments, unless timestamps tell which copy was answered (RFC 7323 4;
+    /// Linux `tcp_ack_update_rtt`). Returns whether there was one.
+    fn sample_round_trip(&mut self, env: &Env<'_>, header: &Header, acked: &Acked, buffers: &mut impl Buffers) -> bool {
+        let since = |at: Instant| env.now.since(at);
+        let from_acked = acked.first_acked_at.filter(|_| !acked.touched_resent);
+        let mut sample = from_acked.or(acked.first_sacked_at).map(since);
+        let last = acked.last_sacked_at.or(from_acked.and(acked.last_acked_at));
+        let mut latest = last.map(since);
+        if sample.is_none() && acked.segments > 0 {
+            sample = self.echoed_round_trip(env, header);
+            latest = sample;
+        }
+        if let Some(rtt) = latest {
+            self.note_latest_round_trip(env, micros(rtt).max(1), buffers);
+        }
         if let Some(rtt) = sample {
             self.take_rtt_sample(env, rtt);
         }
+        sample.is_some()
+    }
+
+    /// The round trip of the last segment that arrived: what the path takes now, delayed ACKs apart.
+    fn note_latest_round_trip(&mut self, env: &Env<'_>, rtt_us: u32, buffers: &mut impl Buffers) {
+        // Deviates: Linux forgets the least after five minutes (`tcp_min_rtt_wlen`).
+        self.recovery.min_rtt_us = self.recovery.min_rtt_us.min(rtt_us);
+        let round = Round { now: env.now, snd_una: self.snd_una, snd_nxt: self.snd_nxt };
+        self.congestion.on_sample(&mut buffers.scoreboard_mut().cubic, rtt_us, round);
     }
 
     pub(super) fn take_rtt_sample(&mut self, env: &Env<'_>, rtt: Duration) {
@@ -132,6 +233,16 @@ impl Conn {
             return;
         }
         self.write_timer.arm(Purpose::Retransmission, env.now + self.backed_off_rto(env.sysctl));
+    }
+
+    /// The same, but a timer that stood in for the RTO does not prolong it (`tcp_rearm_rto`).
+    pub(super) fn rearm_retransmission_timer(&mut self, env: &Env<'_>, buffers: &impl Buffers) {
+        let stood_in = matches!(self.write_timer.purpose, Purpose::TailLoss | Purpose::Reordering);
+        if stood_in && self.write_timer.at.is_some() && buffers.sent_len() > 0 {
+            let at = self.rto_of_head(env, buffers);
+            return self.write_timer.arm(Purpose::Retransmission, at);
+        }
+        self.restart_retransmission_timer(env, buffers);
     }
 
     /// The RTO in force.

@@ -119,8 +119,6 @@ pub struct Conn {
     // Sending.
     pub(super) congestion: Congestion,
     pub(super) recovery: Recovery,
-    /// The right edge of what was ever reported held; beyond `snd_una` it says that segments are missing.
-    pub(super) held_end: SeqNum,
     pub(super) wants: Wants,
     pub(super) flags: ConnFlags,
 
@@ -136,7 +134,7 @@ pub struct Conn {
 impl Conn {
     /// An active open: SYN-SENT, the SYN waiting in [`Conn::poll_transmit`].
     pub fn connect(now: Instant, setup: &Setup, sysctl: &Sysctl) -> Self {
-        let mut conn = Self::new(now, setup);
+        let mut conn = Self::new(now, setup, sysctl);
         let env = Env { now, sysctl };
         conn.set_state(State::SynSent);
         conn.flags.set(ConnFlags::ACTIVE, true);
@@ -152,7 +150,7 @@ impl Conn {
     /// A passive open whose handshake `ack` completed: ESTABLISHED, with the listener's `options`. Feed that segment to
     /// [`Conn::handle_segment`] next, so that its window, timestamp and data count.
     pub fn accept(now: Instant, half_open: &HalfOpen, options: Options, ack: &Header, sysctl: &Sysctl) -> Self {
-        let mut conn = Self::new(now, &half_open.setup(options));
+        let mut conn = Self::new(now, &half_open.setup(options), sysctl);
         conn.flags.set(ConnFlags::TIMESTAMPS, half_open.has_timestamps());
         conn.flags.set(ConnFlags::SACK, half_open.has_sack());
         conn.flags.set(ConnFlags::WINDOW_SCALE, half_open.has_window_scale());
@@ -178,7 +176,7 @@ impl Conn {
         conn
     }
 
-    fn new(now: Instant, setup: &Setup) -> Self {
+    fn new(now: Instant, setup: &Setup, sysctl: &Sysctl) -> Self {
         let key = FlowKey::from(setup.flow);
         let default_mss = if key.is_ipv4() { MSS_DEFAULT_V4 } else { MSS_DEFAULT_V6 };
         Self {
@@ -216,9 +214,8 @@ impl Conn {
             delayed_ack: DelayedAck::new(default_mss, now),
             throttle: Throttle::OPEN,
             last_sent_ms: now.as_millis() as u32,
-            congestion: Congestion::new(),
-            recovery: Recovery::new(setup.iss),
-            held_end: setup.iss,
+            congestion: Congestion::new(sysctl.tcp_congestion_control),
+            recovery: Recovery::new(setup.iss, sysctl.tcp_reordering),
             wants: Wants::NONE,
             flags: ConnFlags::NONE,
             soft_error: None,
@@ -395,7 +392,7 @@ mod tests {
 
     #[test]
     fn a_connection_is_a_few_cache_lines() {
-        assert!(size_of::<Conn>() <= 288, "{}", size_of::<Conn>());
+        assert!(size_of::<Conn>() <= 296, "{}", size_of::<Conn>());
     }
     #[test]
     fn no_bound_on_the_mss_makes_packets_too_long_for_the_device() {

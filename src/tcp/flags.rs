@@ -87,9 +87,7 @@ flag_set! {
         CWND_LIMITED = 1024;
         /// The peer's FIN was seen beyond a gap, at `peer_fin`.
         FIN_HELD = 2048;
-        /// A tail loss probe is on its way, and nothing has told yet what became of it.
-        TAIL_PROBED = 4096;
-        /// That probe repeated old data.
+        /// The last tail loss probe repeated old data.
         TAIL_REPEATED = 8192;
     }
 }

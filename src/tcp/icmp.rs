@@ -6,11 +6,9 @@
 
 use super::Env;
 use super::conn::Conn;
-use super::flags::Wants;
-use super::recovery::Phase;
 use super::state::State;
 use super::timers::Purpose;
-use crate::buf::{Buffers, Marks};
+use crate::buf::Buffers;
 use crate::config::Sysctl;
 use crate::error::{Errno, Error};
 use crate::liveness::{Verdict, rto};
@@ -91,25 +89,7 @@ impl Conn {
         }
         self.mtu = mtu;
         self.update_mss(env.sysctl);
-        let (mut lost, mut head) = (false, false);
-        for index in 0..buffers.sent_len() {
-            let Some(mut sent) = buffers.sent(index) else { break };
-            let bytes = sent.len - u32::from(sent.marks.has(Marks::FIN));
-            if bytes > u32::from(self.mss) && !sent.marks.has(Marks::SACKED) {
-                sent.marks = sent.marks.with(Marks::LOST).without(Marks::RETRANSMITTED);
-                buffers.set_sent(index, sent);
-                lost = true;
-                head |= index == 0;
-            }
-        }
-        if lost && self.recovery.phase == Phase::Open {
-            self.forget_tail_probe();
-            // Not congestion: the window stays as it is.
-            self.congestion.ssthresh = self.congestion.ssthresh.min(self.congestion.cwnd.max(2));
-            self.recovery.phase = Phase::Recovery;
-            self.recovery.recover = self.snd_nxt;
-        }
-        self.wants.set(Wants::HEAD, head || self.wants.has(Wants::HEAD));
+        self.mark_too_long(buffers);
     }
 }
 

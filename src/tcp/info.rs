@@ -3,10 +3,10 @@
 use super::conn::Conn;
 use super::flags::ConnFlags;
 use super::output::TIMESTAMPS_LEN;
-use super::recovery::Phase;
+use super::recovery::CaState;
 use super::state::State;
 use super::timers::Purpose;
-use crate::buf::{Buffers, Marks};
+use crate::buf::Buffers;
 use crate::config::Sysctl;
 use crate::time::{Duration, Instant};
 use crate::wire::Flow;
@@ -28,23 +28,11 @@ pub enum TimerKind {
     FinWait2,
 }
 
-/// How loss recovery stands (Linux `tcpi_ca_state`, of which Disorder and CWR are not told apart here).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum CaState {
-    /// No loss known.
-    Open,
-    /// Losses that acknowledgments tell of are being repaired.
-    Recovery,
-    /// The retransmission timer fired, and what was in flight then is not all acknowledged.
-    Loss,
-}
-
 /// A snapshot of one connection, under the names of Linux's `tcp_info` without their `tcpi_`. Times are durations
 /// before or after the instant of asking.
 ///
 /// Not here, because no connection counts them: `last_ack_sent` (Linux leaves it 0), `total_retrans`,
-/// `bytes_received`, `bytes_sent`, `bytes_retrans`, segments in and out, rates, `min_rtt`, `delivered`, the times busy
+/// `bytes_received`, `bytes_sent`, `bytes_retrans`, segments in and out, rates, `delivered`, the times busy
 /// or limited; and, for buffers that do not grow, `rcv_rtt`, `rcv_space`, `rcv_ssthresh`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -102,11 +90,13 @@ pub struct TcpInfo {
     pub rtt: Duration,
     /// Mean deviation of the round-trip time; 250 ms without a sample, as in Linux.
     pub rttvar: Duration,
+    /// The least round-trip time seen; `None` before any.
+    pub min_rtt: Option<Duration>,
     /// Congestion window, in segments.
     pub snd_cwnd: u32,
     /// Slow start threshold, in segments.
     pub snd_ssthresh: u32,
-    /// Segments that may overtake one before it is taken for lost.
+    /// So many segments above one that is missing may only be early.
     pub reordering: u32,
     /// The peer's window, in bytes.
     pub snd_wnd: u32,
@@ -131,15 +121,12 @@ impl Conn {
     pub fn info(&self, now: Instant, sysctl: &Sysctl, buffers: &impl Buffers) -> TcpInfo {
         let timestamps = self.flags.has(ConnFlags::TIMESTAMPS);
         let handshake = matches!(self.state, State::SynSent | State::SynReceived);
-        let marked = |marks: Marks| {
-            let records = (0..buffers.sent_len()).map_while(|index| buffers.sent(index));
-            records.filter(|sent| sent.marks.has(marks)).count() as u32
-        };
+        let board = buffers.scoreboard();
         let ago = |millis: u32| Duration::from_millis(u64::from((now.as_millis() as u32).wrapping_sub(millis)));
         TcpInfo {
             flow: self.flow(),
             state: self.state,
-            ca_state: self.ca_state(),
+            ca_state: self.recovery.state,
             retransmits: self.retransmission.retransmits,
             probes: self.probes,
             backoff: self.retransmission.backoff,
@@ -155,17 +142,19 @@ impl Conn {
             advmss: self.advertised_mss().saturating_sub(if timestamps && !handshake { TIMESTAMPS_LEN } else { 0 }),
             pmtu: self.mtu,
             unacked: buffers.sent_len() as u32 + u32::from(handshake && self.snd_nxt != self.snd_una),
-            sacked: u32::from(self.recovery.sacked_out),
-            lost: marked(Marks::LOST),
-            retrans: marked(Marks::RETRANSMITTED),
+            sacked: board.sacked_out,
+            lost: board.lost_out,
+            retrans: board.retrans_out,
             last_data_sent: ago(self.last_sent_ms),
             last_data_recv: ago(self.delayed_ack.last_data_ms()),
             last_heard: self.silent_for(now),
             rtt: self.estimator.srtt(),
             rttvar: self.estimator.rttvar(),
+            min_rtt: (self.recovery.min_rtt_us != u32::MAX)
+                .then(|| Duration::from_micros(self.recovery.min_rtt_us.into())),
             snd_cwnd: self.congestion.cwnd,
             snd_ssthresh: self.congestion.ssthresh,
-            reordering: sysctl.tcp_reordering.into(),
+            reordering: self.recovery.reordering.into(),
             snd_wnd: self.snd_wnd,
             rcv_wnd: self.receive_window(),
             bytes_acked: self.bytes_acked.into(),
@@ -181,14 +170,6 @@ impl Conn {
         self.flags.has(ConnFlags::FIN_SENT)
     }
 
-    fn ca_state(&self) -> CaState {
-        match self.recovery.phase {
-            Phase::Open => CaState::Open,
-            Phase::Recovery => CaState::Recovery,
-            Phase::Loss => CaState::Loss,
-        }
-    }
-
     fn timer(&self, now: Instant) -> Option<(TimerKind, Duration)> {
         let write = self.write_timer.at.map(|at| (self.write_timer.purpose.kind(), at.since(now)));
         write.or_else(|| self.keepalive.due().map(|at| (TimerKind::Keepalive, at.since(now))))
@@ -199,7 +180,7 @@ impl Purpose {
     /// The same for the outside.
     pub(super) const fn kind(self) -> TimerKind {
         match self {
-            Self::Handshake | Self::Retransmission => TimerKind::Retransmission,
+            Self::Handshake | Self::Retransmission | Self::Reordering => TimerKind::Retransmission,
             Self::TailLoss => TimerKind::TailLossProbe,
             Self::WindowProbe => TimerKind::WindowProbe,
             Self::FinWait2 => TimerKind::FinWait2,

@@ -19,11 +19,11 @@
 //! | `state` | which states are there, and what leads where? |
 //! | `input` | what does an arriving segment mean? (RFC 9293 3.10.7, as numbered steps) |
 //! | `syn_sent` | what answers our SYN? |
-//! | `ack` | what does its acknowledgment tell? |
+//! | `ack`, `acked` | what does its acknowledgment tell? |
 //! | `receive` | where does its data go, and what window do we offer? |
 //! | `output`, `emit` | what is sent next? (decided purely, then done) And why? |
 //! | `timers` | which rule of [`crate::liveness`] owns the connection now, and when must it be asked? |
-//! | `recovery` | which segments in flight are lost? |
+//! | `recovery` | which segments in flight are lost, and how much may be in flight meanwhile? |
 //! | `tail_loss` | was the end of a burst lost, with nothing behind it to tell? |
 //! | `delayed_ack` | when does an acknowledgment leave? |
 //! | `half_open`, `time_wait` | the two smaller blocks before and after a connection |
@@ -31,6 +31,7 @@
 //! | `diagnosis`, `vital_signs` | what was wrong when it ended, and what can be watched before? |
 
 mod ack;
+mod acked;
 mod conn;
 mod delayed_ack;
 mod diagnosis;
@@ -62,7 +63,8 @@ pub use conn::{Conn, Event, Setup};
 pub use diagnosis::Diagnosis;
 pub use emit::{Emit, EmitKind};
 pub use half_open::{HalfOpen, HalfOpenVerdict};
-pub use info::{CaState, TcpInfo, TimerKind};
+pub use info::{TcpInfo, TimerKind};
+pub use recovery::CaState;
 pub use shutdown::Closed;
 pub use state::{State, TRANSITIONS};
 pub use time_wait::{TimeWait, TimeWaitVerdict};

@@ -9,8 +9,9 @@ use super::conn::Conn;
 use super::emit::{Emit, EmitKind};
 use super::flags::{ConnFlags, Wants};
 use super::receive::window_scale;
-use super::recovery::Phase;
+use super::recovery::{CaState, in_flight_segments, next_lost};
 use super::state::State;
+use super::timers::Purpose;
 use crate::buf::{Buffers, Marks, Sent};
 use crate::config::Sysctl;
 use crate::seq::SeqNum;
@@ -109,10 +110,10 @@ impl Conn {
         if self.wants.has(Wants::HEAD) && buffers.sent_len() > 0 {
             return Some(0);
         }
-        let index = self.next_lost(buffers)?;
+        let index = next_lost(buffers)?;
         let sent = buffers.sent(index)?;
         let in_window = sent.seq.before(self.snd_una + self.snd_wnd) || sent.seq.at_or_before(self.snd_una);
-        (in_window && self.in_flight_segments(buffers) < self.congestion.cwnd).then_some(index)
+        (in_window && in_flight_segments(buffers) < self.congestion.cwnd).then_some(index)
     }
 
     /// New data if the window admits it, else the last segment again; neither if all was acknowledged meanwhile.
@@ -138,7 +139,7 @@ impl Conn {
     }
 
     /// New data that may leave now: (bytes, with FIN).
-    fn next_data(&self, buffers: &impl Buffers) -> Option<(u32, bool)> {
+    pub(super) fn next_data(&self, buffers: &impl Buffers) -> Option<(u32, bool)> {
         if self.wants.has(Wants::FORCE) {
             // A probe timer expired: what fits goes, however little (Linux `tcp_write_wakeup`).
             let (len, fin) = self.next_unsent(buffers)?;
@@ -147,7 +148,7 @@ impl Conn {
             return (fits > 0).then_some((fits, fin && fits == len && usable > len));
         }
         let (len, fin) = self.next_data_in_window(buffers)?;
-        let congested = self.in_flight_segments(buffers) >= self.congestion.cwnd;
+        let congested = in_flight_segments(buffers) >= self.congestion.cwnd;
         (!congested && !self.is_held_back(len, fin, buffers)).then_some((len, fin))
     }
 
@@ -259,7 +260,13 @@ impl Conn {
             marks = marks.with(Marks::FIN);
             self.flags.set(ConnFlags::FIN_SENT, true);
         }
-        let sent = Sent { seq, len: len + u32::from(fin), sent_at: env.now, marks };
+        let sent = Sent {
+            seq,
+            len: len + u32::from(fin),
+            sent_at: env.now,
+            order: buffers.scoreboard_mut().next_order(),
+            marks,
+        };
         let first = buffers.sent_len() == 0;
         let recorded = buffers.insert_sent(buffers.sent_len(), sent);
         debug_assert!(recorded.is_ok(), "room was asked for");
@@ -268,8 +275,9 @@ impl Conn {
             self.snd_sml = self.snd_nxt;
         }
         // Noted here, not when there is no more to send: a stack does not ask whom it knows to be silent.
-        let limited = self.in_flight_segments(buffers) >= self.congestion.cwnd;
-        self.flags.set(ConnFlags::CWND_LIMITED, limited);
+        self.note_window_use(buffers);
+        let reducing = self.recovery.is_reducing();
+        buffers.scoreboard_mut().prr_out += u32::from(reducing);
         self.arm_timer_for_new_data(env, buffers, first);
         if drained {
             self.zero_window.on_episode_end();
@@ -296,22 +304,24 @@ impl Conn {
 
     /// Resends one record, trimmed of what is acknowledged, and cut to the MSS if that shrank since.
     fn send_again(&mut self, env: &Env<'_>, buffers: &mut impl Buffers, index: usize) -> Option<Emit> {
-        self.wants.set(Wants::HEAD, false);
+        let forced = self.wants.take(Wants::HEAD);
         self.trim_acknowledged(buffers, index);
         self.cut_to_limit(buffers, index);
         let mut sent = buffers.sent(index)?;
         sent.sent_at = env.now;
         sent.marks = sent.marks.with(Marks::EVER_RETRANSMITTED);
         let tail = self.wants.has(Wants::TAIL);
+        sent.order = buffers.scoreboard_mut().next_order();
+        buffers.set_sent(index, sent);
         if tail {
-            buffers.set_sent(index, sent);
-            self.on_tail_probe_sent();
+            self.on_tail_probe_sent(buffers);
         } else {
-            sent.marks = sent.marks.with(Marks::RETRANSMITTED);
-            buffers.set_sent(index, sent);
+            self.on_resent(index, buffers);
             self.retransmission.on_retransmitted(env.now);
-            let fast = index == 0 && self.recovery.phase == Phase::Recovery;
-            if self.write_timer.at.is_none() || fast {
+            // A timeout has set its own, backed off.
+            let by_timer = forced && self.recovery.state == CaState::Loss;
+            let doubtful = self.write_timer.purpose == Purpose::Reordering && self.write_timer.at.is_some();
+            if self.write_timer.at.is_none() || (index == 0 && !by_timer && !doubtful) {
                 self.restart_retransmission_timer(env, buffers);
             }
         }
@@ -354,6 +364,7 @@ impl Conn {
         buffers.set_sent(index, head);
         let inserted = buffers.insert_sent(index + 1, tail);
         debug_assert!(inserted.is_ok(), "room was asked for");
+        Self::count_piece(&tail, buffers);
     }
 
     fn data_header(&mut self, env: &Env<'_>, buffers: &impl Buffers, seq: SeqNum, marks: Marks, len: u32) -> Header {

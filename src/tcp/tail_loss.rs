@@ -9,17 +9,16 @@
 //! Only with SACK, while nothing else is wrong, once per tail, and only if `tcp_early_retrans` is 3 or 4.
 
 use super::Env;
-use super::ack::Acked;
+use super::acked::Acked;
 use super::conn::Conn;
 use super::flags::{ConnFlags, Wants};
-use super::recovery::Phase;
+use super::recovery::CaState;
 use super::timers::Purpose;
 use crate::buf::Buffers;
 use crate::config::Sysctl;
 use crate::liveness::rto;
 use crate::seq::SeqNum;
 use crate::time::{Duration, Instant, ceil_to_tick};
-use crate::wire::SackBlocks;
 
 /// What is added to two round trips when more than one segment is out, so that the peer may delay its ACK no further
 /// (Linux `TCP_TIMEOUT_MIN_US`).
@@ -39,12 +38,12 @@ impl Conn {
     }
 
     /// New data left: the RTO starts if nothing was in flight before, and a probe takes its place if there may be one.
-    pub(super) fn arm_timer_for_new_data(&mut self, env: &Env<'_>, buffers: &impl Buffers, first: bool) {
+    pub(super) fn arm_timer_for_new_data(&mut self, env: &Env<'_>, buffers: &mut impl Buffers, first: bool) {
         if first {
             self.restart_retransmission_timer(env, buffers);
         }
         if self.wants.has(Wants::TAIL) {
-            return self.on_tail_probe_sent();
+            return self.on_tail_probe_sent(buffers);
         }
         let probes = self.schedule_tail_loss_probe(env, buffers, false);
         if !probes && self.write_timer.purpose == Purpose::TailLoss && self.write_timer.at.is_some() {
@@ -55,10 +54,9 @@ impl Conn {
 
     fn may_probe_tail(&self, sysctl: &Sysctl, buffers: &impl Buffers) -> bool {
         matches!(sysctl.tcp_early_retrans, 3 | 4)
-            && self.flags.has(ConnFlags::SACK)
-            && self.recovery.phase == Phase::Open
+            && self.has_sack()
+            && matches!(self.recovery.state, CaState::Open | CaState::Cwr)
             && buffers.sent_len() > 0
-            && !self.held_end.after(self.snd_una)
     }
 
     /// Two round trips; for a lone segment, whose ACK the peer may delay, the least RTO more.
@@ -79,61 +77,54 @@ impl Conn {
         let fits = |seq: SeqNum| seq.before(self.snd_una + self.snd_wnd) || seq == self.snd_una;
         let repeats = self.next_data_in_window(buffers).is_none();
         let can_repeat = buffers.sent(last).is_some_and(|sent| fits(sent.seq));
-        let alone = self.recovery.phase == Phase::Open && !self.flags.has(ConnFlags::TAIL_PROBED);
+        let alone =
+            matches!(self.recovery.state, CaState::Open | CaState::Cwr) && buffers.scoreboard().tlp_high_seq.is_none();
         if !alone || (repeats && !can_repeat) {
             let at = self.rto_of_head(env, buffers);
             return self.write_timer.arm(Purpose::Retransmission, at);
         }
         self.wants.set(Wants::TAIL, true);
-        self.recovery.recover = self.snd_nxt;
-        self.flags.set(ConnFlags::TAIL_PROBED, true);
+        buffers.scoreboard_mut().tlp_high_seq = Some(self.snd_nxt);
         self.flags.set(ConnFlags::TAIL_REPEATED, repeats);
         self.write_timer.arm(Purpose::Retransmission, env.now + self.backed_off_rto(env.sysctl));
     }
 
     /// The probe leaves now.
-    pub(super) fn on_tail_probe_sent(&mut self) {
+    pub(super) fn on_tail_probe_sent(&mut self, buffers: &mut impl Buffers) {
         self.wants.set(Wants::TAIL, false);
-        self.recovery.recover = self.snd_nxt;
+        buffers.scoreboard_mut().tlp_high_seq = Some(self.snd_nxt);
     }
 
     /// A loss is being repaired: the probe has nothing more to tell.
-    pub(super) fn forget_tail_probe(&mut self) {
-        self.flags.set(ConnFlags::TAIL_PROBED, false);
+    pub(super) fn forget_tail_probe(&mut self, buffers: &mut impl Buffers) {
+        buffers.scoreboard_mut().tlp_high_seq = None;
         self.wants.set(Wants::TAIL, false);
     }
 
     /// What an ACK says of the probe. If old data was repeated and the peer does not report it as a duplicate, the
     /// probe has repaired a loss, and congestion control must know.
-    pub(super) fn process_tail_probe_ack(&mut self, acked: &Acked, sack: &SackBlocks, buffers: &impl Buffers) {
-        self.note_held(sack);
+    pub(super) fn process_tail_probe_ack(&mut self, acked: &Acked, buffers: &mut impl Buffers) {
         if buffers.sent_len() == 0 {
             self.wants.set(Wants::TAIL, false);
         }
-        let high = self.recovery.recover;
-        if !self.flags.has(ConnFlags::TAIL_PROBED) || self.snd_una.before(high) {
+        let Some(high) = buffers.scoreboard().tlp_high_seq.filter(|high| self.snd_una.at_or_after(*high)) else {
             return;
-        }
+        };
         let repeated = self.flags.has(ConnFlags::TAIL_REPEATED);
-        let reported = sack.as_slice().first().is_some_and(|block| block.end == high);
-        let repaired = repeated && !reported && self.snd_una.after(high);
-        let undecided = repeated && !reported && !repaired && !acked.duplicate;
-        if repaired && self.recovery.phase == Phase::Open {
-            self.congestion.on_loss();
+        if !repeated || acked.dsack_of_probe {
+            self.forget_tail_probe(buffers);
+        } else if self.snd_una.after(high) {
+            self.begin_reduction(buffers);
+            self.recovery.state = CaState::Cwr;
+            self.end_reduction(buffers);
+            self.keep_open(buffers);
+        } else if acked.is_pure_duplicate() {
+            self.forget_tail_probe(buffers);
         }
-        if !undecided {
-            self.forget_tail_probe();
-        }
-    }
-
-    fn note_held(&mut self, sack: &SackBlocks) {
-        let valid = |end: &SeqNum| end.at_or_before(self.snd_nxt);
-        let ends = sack.as_slice().iter().map(|block| block.end).filter(valid);
-        self.held_end = ends.fold(self.held_end.max(self.snd_una), SeqNum::max);
     }
 
     /// When the RTO of the first segment in flight is over; never in the past.
-    fn rto_of_head(&self, env: &Env<'_>, buffers: &impl Buffers) -> Instant {
+    pub(super) fn rto_of_head(&self, env: &Env<'_>, buffers: &impl Buffers) -> Instant {
         let sent_at = buffers.sent(0).map_or(env.now, |head| head.sent_at);
         (sent_at + self.backed_off_rto(env.sysctl)).max(env.now)
     }

@@ -26,6 +26,8 @@ pub(super) enum Purpose {
     Retransmission,
     /// The end of a burst is probed.
     TailLoss,
+    /// What was overtaken counts as lost.
+    Reordering,
     /// The peer's window is probed.
     WindowProbe,
     /// An orphan leaves FIN-WAIT-2.
@@ -88,6 +90,7 @@ impl Conn {
                 Purpose::Handshake => self.on_handshake_timeout(&env, buffers, &mut fired),
                 Purpose::Retransmission => self.on_retransmission_timeout(&env, buffers, &mut fired),
                 Purpose::TailLoss => self.on_tail_loss_timeout(&env, buffers),
+                Purpose::Reordering => self.on_reordering_timeout(&env, buffers),
                 Purpose::WindowProbe => self.on_window_probe_timeout(&env, buffers, &mut fired),
                 Purpose::FinWait2 => self.on_fin_wait2_timeout(&env, buffers),
             }
@@ -175,7 +178,7 @@ impl Conn {
             Verdict::Wait(at) => self.write_timer.arm(Purpose::Retransmission, at),
             Verdict::Abort(cause) => self.give_up(cause, buffers, fired),
             Verdict::Probe => {
-                self.enter_loss(buffers);
+                self.enter_loss(env, buffers);
                 // Entering the loss has set a threshold, which is what else Linux asks of a thin stream.
                 let thin = self.state == State::Established && buffers.sent_len() < THIN_BELOW;
                 self.retransmission.on_expiry(env.now, &params, thin);
@@ -217,7 +220,7 @@ impl Conn {
             Verdict::Wait(at) => self.write_timer.arm(Purpose::Retransmission, at),
             Verdict::Abort(cause) => self.give_up(cause, buffers, fired),
             Verdict::Probe => {
-                self.enter_loss(buffers);
+                self.enter_loss(env, buffers);
                 self.retransmission.on_shrunk_expiry(env.now);
                 self.wants.set(Wants::HEAD, true);
                 let facts = Facts { backoff: self.retransmission.backoff, ..facts };

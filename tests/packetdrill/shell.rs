@@ -116,10 +116,7 @@ fn words(line: &str) -> Result<Vec<String>, String> {
 /// Settings the stack does not have: the values under which a script means the same without them (none listed: any),
 /// and why.
 const NO_EFFECT: &[(&str, &[&str], &str)] = &[
-    ("tcp_congestion_control", &["reno", "cubic"], "NewReno is what there is; the profile asks for cubic"),
     ("tcp_syncookies", &["0", "1"], "the table of half-open connections has a limit instead"),
-    ("tcp_recovery", &["0", "1"], "how a loss is found shows only with reordering"),
-    ("tcp_frto", &["0", "1", "2"], "spurious timeouts are not undone"),
     ("tcp_fack", &["0"], "gone from Linux since 4.15"),
     ("tcp_ecn", &["0", "2"], "we never ask for ECN; accepting it is not built"),
     ("tcp_no_metrics_save", &["0", "1"], "nothing is remembered between connections"),
