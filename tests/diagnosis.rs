@@ -264,6 +264,29 @@ fn a_window_that_shuts_over_data_in_flight_can_stall_too() {
 }
 
 #[test]
+fn an_owner_of_a_shut_window_who_answered_once_and_fell_silent_is_silent() {
+    // Over data in flight: twice tcp_rto_max_ms of silence.
+    let mut t = Peer::with(|config| config.sysctl.tcp_rto_max_ms = 1000);
+    t.open(Options::new());
+    t.write(100);
+    t.expect("P. 1:101(100) ack 1");
+    t.inject(". 1:1(0) ack 1 win 0");
+    t.expect_at(ms(201), "P. 1:101(100) ack 1");
+    t.advance(ms(10));
+    t.inject(". 1:1(0) ack 1 win 0");
+    assert_dies(t, Cause::ZeroWindow, Diagnosis::Silent);
+    // With probes: the only one that may be unanswered.
+    let mut t = Peer::with(|config| config.sysctl.tcp_retries2 = 1);
+    t.open(Options::new());
+    t.inject(". 1:1(0) ack 1 win 0");
+    t.write(100);
+    t.expect_at(ms(201), ". 0:0(0) ack 1");
+    t.advance(ms(10));
+    t.inject(". 1:1(0) ack 1 win 0");
+    assert_dies(t, Cause::ZeroWindow, Diagnosis::Silent);
+}
+
+#[test]
 fn what_this_side_ended_is_no_ones_fault() {
     let mut t = Peer::new();
     t.connect(Options::new());

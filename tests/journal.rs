@@ -263,6 +263,33 @@ fn a_router_speaks_and_the_path_comes_back() {
 }
 
 #[test]
+fn each_episode_counts_its_resends_anew() {
+    let (mut t, noon) = connected(Options::new());
+    for (ack, after) in [(6, 300), (11, 500)] {
+        t.write(5);
+        t.advance(ms(after));
+        while t.next_left().is_some() {}
+        t.inject(&format!(". 1:1(0) ack {ack}"));
+        t.advance(ms(1000 - after));
+    }
+    // No sample without timestamps (Karn): the doubled timeout stays for the second.
+    assert_reads(
+        &mut t,
+        noon,
+        "11:59:59.999 connecting to 198.51.100.7:8080; SYN again in 1 s
+        12:00:00.000 connected to 198.51.100.7:8080 (round trip 1 ms)
+        12:00:00.000 sent 5 bytes; resend in 201 ms unless acknowledged
+        12:00:00.201 resent 5 bytes (1st), next in 402 ms
+        12:00:00.300 the peer acknowledges again, after 1 timeout and 300 ms of silence
+        12:00:00.300 all is acknowledged, 300 ms after it was first sent
+        12:00:01.000 sent 5 bytes; resend in 402 ms unless acknowledged
+        12:00:01.402 resent 5 bytes (1st), next in 804 ms
+        12:00:01.500 the peer acknowledges again, after 1 timeout and 1.2 s of silence
+        12:00:01.500 all is acknowledged, 500 ms after it was first sent",
+    );
+}
+
+#[test]
 fn exchanges_that_go_well_share_one_entry() {
     let (mut t, noon) = connected(Options::new());
     for round in 0..1000_u32 {
@@ -322,4 +349,8 @@ fn the_memory_budget_pays_for_journals_and_refuses_when_it_is_spent() {
     t.abort();
     t.expect("R. 1:1(0) ack 1");
     assert_eq!(t.stack.memory_charged(), 0);
+    // Whoever takes its place has none.
+    t.connect(Options::new());
+    t.expect("S 0:0(0) <...>");
+    assert!(t.act(|conn, _| conn.journal().is_none()));
 }
