@@ -14,8 +14,10 @@ use alloc::collections::BTreeMap;
 /// Journals by the index of their connection.
 pub(super) type Journals = BTreeMap<u32, Box<Journal<Box<[Entry]>>>>;
 
-/// A connection was changed. Returns what its journal costs the memory budget.
-#[inline]
+/// A connection was changed. Returns what its journal costs the memory budget. Ask first whether there are any: this
+/// stays out of the way of stacks without.
+#[cold]
+#[inline(never)]
 pub(super) fn note(
     journals: &mut Journals,
     index: u32,
@@ -24,9 +26,6 @@ pub(super) fn note(
     sysctl: &Sysctl,
     queues: &Streams,
 ) -> usize {
-    if journals.is_empty() {
-        return 0;
-    }
     let Some(journal) = journals.get_mut(&index) else { return 0 };
     journal.note(now, conn, sysctl, queues);
     size_of::<Journal<Box<[Entry]>>>() + journal.capacity() * size_of::<Entry>()
@@ -56,11 +55,10 @@ impl Stack {
         self.with(index, None, |_, _, _| ());
     }
 
-    /// A segment left.
+    /// A segment left. Ask first whether there are journals.
+    #[cold]
+    #[inline(never)]
     pub(super) fn note_emit(&mut self, index: u32, emit: &Emit) {
-        if self.journals.is_empty() {
-            return;
-        }
         if let (Some(journal), Some(entry)) = (self.journals.get_mut(&index), self.conns.get_at(index)) {
             journal.note_emit(self.now, emit, &entry.conn, &self.config.sysctl);
         }

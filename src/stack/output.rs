@@ -123,7 +123,9 @@ impl Stack {
             if let Some(Some((len, emit))) = written {
                 let Emit { header, kind, .. } = emit;
                 self.count(&header, kind == EmitKind::Retransmission);
-                self.note_emit(index, &emit);
+                if !self.journals.is_empty() {
+                    self.note_emit(index, &emit);
+                }
                 return Some(Transmit { len, segment_size: None, kind: Some(kind) });
             }
         }

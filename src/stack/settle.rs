@@ -30,7 +30,10 @@ impl Stack {
         let result = act(&mut entry.conn, &self.config.sysctl, queues);
         queues.set_frame(None);
         let ready = entry.conn.is_ready(queues);
-        let journal = journals::note(&mut self.journals, index, self.now, &entry.conn, &self.config.sysctl, queues);
+        let mut journal = 0;
+        if !self.journals.is_empty() {
+            journal = journals::note(&mut self.journals, index, self.now, &entry.conn, &self.config.sysctl, queues);
+        }
         // Queues exist only while there is something in them.
         if queues.is_idle() && !entry.conn.is_recovering() {
             entry.streams = None;
