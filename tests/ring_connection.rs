@@ -123,7 +123,7 @@ fn a_hundred_kilobytes_pass_through_two_kilobytes_each_way() {
         let len = b.ring.read(&mut buffer);
         assert!(buffer[..len].iter().enumerate().all(|(index, &byte)| byte == pattern(read + index)));
         read += len;
-        b.conn.handle_read(&SYSCTL, &b.ring);
+        b.conn.handle_read(now, &SYSCTL, &mut b.ring);
         exchange(now, &mut a, &mut b);
         now += Duration::from_millis(1);
         a.conn.handle_timeout(now, &SYSCTL, &mut a.ring);

@@ -5,7 +5,7 @@
 //! there, memory is accounted by what a kept frame really occupies (`truesize`), not by the payload that is wanted of
 //! it.
 //!
-//! [`Streams`] exists in a box only while [`Streams::is_idle`] is false; the stack that owns the box also owns the
+//! [`Streams`] lives in a box, which may go while [`Streams::is_idle`]; the stack that owns the box also owns the
 //! memory budget, and asks [`Streams::charged`] for it.
 
 use alloc::boxed::Box;
@@ -15,7 +15,7 @@ use bytes::Bytes;
 
 use super::assembler::clip;
 use super::queue::{Piece, Queue, shrink};
-use super::{Assembler, Full, ReceiveBuffer, Scoreboard, SendBuffer, Sent};
+use super::{Assembler, Full, ReceiveBuffer, Scoreboard, SendBuffer, Sent, Tuning};
 
 pub use super::queue::COPY_BELOW;
 
@@ -39,14 +39,16 @@ pub struct Streams {
     send: Queue,
     records: VecDeque<Sent>,
     scoreboard: Scoreboard,
+    tuning: Tuning,
     received: Queue,
     /// Only while something is held.
     held: Option<Box<Held>>,
     frame: Option<Bytes>,
     receive_capacity: usize,
+    receive_limit: usize,
 }
 
-const _: () = assert!(size_of::<Streams>() <= 352);
+const _: () = assert!(size_of::<Streams>() <= 408);
 
 impl Streams {
     /// Empty queues.
@@ -55,10 +57,12 @@ impl Streams {
             send: Queue::new(),
             records: VecDeque::new(),
             scoreboard: Scoreboard::new(),
+            tuning: Tuning::new(),
             received: Queue::new(),
             held: None,
             frame: None,
             receive_capacity: RECEIVE_CAPACITY_DEFAULT,
+            receive_limit: RECEIVE_CAPACITY_MAX,
         }
     }
 
@@ -103,6 +107,12 @@ impl Streams {
     /// even if it is more.
     pub fn set_receive_capacity(&mut self, bytes: usize) {
         self.receive_capacity = bytes.min(RECEIVE_CAPACITY_MAX);
+    }
+
+    /// Bounds what [`ReceiveBuffer::receive_limit`] says, in bytes, at most [`RECEIVE_CAPACITY_MAX`]: windows grow no
+    /// further. For a stack whose memory is short.
+    pub fn set_receive_limit(&mut self, bytes: usize) {
+        self.receive_limit = bytes.min(RECEIVE_CAPACITY_MAX);
     }
 
     /// Says that the payloads that follow lie in `frame`, so that [`ReceiveBuffer::insert`] may keep them uncopied.
@@ -237,6 +247,18 @@ impl ReceiveBuffer for Streams {
 
     fn clear_held(&mut self) {
         self.held = None;
+    }
+
+    fn receive_limit(&self) -> usize {
+        self.receive_limit
+    }
+
+    fn tuning(&self) -> &Tuning {
+        &self.tuning
+    }
+
+    fn tuning_mut(&mut self) -> &mut Tuning {
+        &mut self.tuning
     }
 }
 

@@ -17,12 +17,14 @@ mod model;
 mod queue;
 pub mod ring;
 mod scoreboard;
+mod tuning;
 
 use crate::seq::SeqNum;
 use crate::time::Instant;
 
 pub use assembler::Assembler;
 pub use scoreboard::Scoreboard;
+pub use tuning::Tuning;
 
 /// A segment in flight: sent, and not yet acknowledged as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -164,6 +166,15 @@ pub trait ReceiveBuffer {
 
     /// Forgets what arrived out of order; what is readable stays (Linux lets a dead socket be drained).
     fn clear_held(&mut self);
+
+    /// The most that it could ever hold, in bytes: no larger window is offered.
+    fn receive_limit(&self) -> usize;
+
+    /// How far the buffers have grown. Kept as it is while anything is carried.
+    fn tuning(&self) -> &Tuning;
+
+    /// The same, to change it.
+    fn tuning_mut(&mut self) -> &mut Tuning;
 }
 
 /// Both directions of one connection.

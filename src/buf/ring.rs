@@ -6,7 +6,7 @@
 use core::cmp::Ordering;
 
 use super::assembler::clip;
-use super::{Assembler, Full, ReceiveBuffer, Scoreboard, SendBuffer, Sent};
+use super::{Assembler, Full, ReceiveBuffer, Scoreboard, SendBuffer, Sent, Tuning};
 
 /// Both directions of one connection, over borrowed slices.
 ///
@@ -23,6 +23,7 @@ pub struct Ring<'b> {
     send: Circle<'b, u8>,
     records: Circle<'b, Sent>,
     scoreboard: Scoreboard,
+    tuning: Tuning,
     receive: Circle<'b, u8>,
     ranges: Assembler,
 }
@@ -35,6 +36,7 @@ impl<'b> Ring<'b> {
             send: Circle::new(send),
             records: Circle::new(records),
             scoreboard: Scoreboard::new(),
+            tuning: Tuning::new(),
             receive: Circle::new(receive),
             ranges: Assembler::new(),
         }
@@ -156,6 +158,18 @@ impl ReceiveBuffer for Ring<'_> {
 
     fn clear_held(&mut self) {
         self.ranges.clear();
+    }
+
+    fn receive_limit(&self) -> usize {
+        self.receive.slots.len()
+    }
+
+    fn tuning(&self) -> &Tuning {
+        &self.tuning
+    }
+
+    fn tuning_mut(&mut self) -> &mut Tuning {
+        &mut self.tuning
     }
 }
 

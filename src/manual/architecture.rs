@@ -43,6 +43,7 @@
 //! |---|---|---|
 //! | handshake | `handshake` | |
 //! | tail loss probe, before the first timeout | none: `src/tcp/tail_loss.rs` | the retransmission, if earlier |
+//! | reordering, before a doubtful segment counts as lost | none: `src/tcp/recovery/rack.rs` | |
 //! | retransmission | `retransmission`, limits from `orphan` after close | `zero_window` if the window shrank to 0 |
 //! | window probe | `zero_window`, limits from `orphan` after close | |
 //! | FIN-WAIT-2 of an orphan | `fin_wait2` | |
@@ -113,6 +114,10 @@
 //! - **Buffers are arguments.** A [`Conn`](crate::tcp::Conn) owns none; every call that may move bytes takes
 //!   `&mut impl Buffers`. The stack boxes queues of `Bytes` while there is something in them; a microcontroller passes
 //!   a [`Ring`](crate::buf::ring::Ring) over its own arrays.
+//! - **What only a busy connection needs stands behind the buffers**, too: the state of loss recovery
+//!   ([`Scoreboard`](crate::buf::Scoreboard)) and of growing windows ([`Tuning`](crate::buf::Tuning)). The last 1024
+//!   connections that were busy keep theirs, so a pause between two requests forgets nothing; a million idle ones
+//!   have none.
 //! - **A deadline for each purpose as data, one derived deadline, one wheel entry.** Linux and the BSDs keep several
 //!   timers a connection; moving them with every segment is most of their cost.
 //! - **Exact timers.** A kernel's wheel is late by up to an eighth of the wait. This one moves entries down as their

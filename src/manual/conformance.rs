@@ -37,7 +37,7 @@
 //! - **Recovery.** The least round trip is never forgotten; Linux forgets it after five minutes. With
 //!   `tcp_recovery = 0` losses are found by RACK all the same.
 //! - **Congestion control**: CUBIC, as in Linux, and Reno. What CUBIC remembers between flights is `W_max` only.
-//! - **Buffers** do not grow: 64 KiB of window and 256 KiB to send, or what `SO_RCVBUF` and `SO_SNDBUF` say.
+//! - **Buffers** grow as in Linux, but are counted in bytes of payload. A send buffer begins with 256 KiB, not 16.
 //! - **Path MTU**: an ICMP "too big" makes one connection's segments smaller. Nothing is remembered for the next one,
 //!   and nothing is probed.
 //! - **Backlog**: no SYN cookies, and no fewer SYN-ACKs while the backlog is half full. A full one drops SYNs.

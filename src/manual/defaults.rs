@@ -43,8 +43,8 @@
 //! | `tcp_slow_start_after_idle` | 1 | what was learned of a path a timeout ago is old (RFC 2861) |
 //! | `tcp_pingpong_thresh` | 1 | one answer makes an exchange interactive: its ACKs wait for the next answer |
 //! | `tcp_min_snd_mss` | 48 | bytes; a peer cannot ask for segments that are all header |
-//! | `tcp_rmem` | 4096 131072 33554432 | bytes; half of the second is offered, the third decides the window scale |
-//! | `tcp_wmem` | 4096 16384 4194304 | bytes; of these only the second is read, and below 256 KiB it counts as that |
+//! | `tcp_rmem` | 4096 131072 33554432 | bytes; half is window; it grows from the second to the third |
+//! | `tcp_wmem` | 4096 16384 4194304 | bytes; the second (256 KiB at least) grows with the window up to the third |
 //! | `ip_local_port_range` | 32768 60999 | *at the start* of the stack |
 //!
 //! # The stack itself
@@ -94,6 +94,8 @@
 //! |---|---|---|---|
 //! | `REPLIES_MAX` | `src/stack/output.rs` | 256 | immediate answers are dropped, and counted |
 //! | `BATCH_MAX` | `src/stack/timeout.rs` | 1024 | the driver sends and receives before more timers fire |
+//! | `WARM_MAX` | `src/stack/settle.rs` | 1024 | the queues that were idle longest are freed |
+//! | `REORDERING_MAX` | `src/tcp/recovery/mod.rs` | 300 | more reordering than that counts as loss |
 //! | `LISTENERS_MAX` | `src/stack/listen.rs` | 2 * 65535 | `listen` refuses |
 //! | `COUNTERS` | `src/stack/ports.rs` | 4096 | never: 8 KiB, of classes of destinations |
 //! | `SENT_MAX` | `src/buf/chain.rs` | 16384 | no further segment leaves until one is acknowledged |

@@ -112,14 +112,24 @@ impl Options {
         or(self.send_buffer_bytes, sysctl.tcp_wmem[1].max(SEND_BUFFER_MIN_BYTES))
     }
 
+    /// Whether `SO_SNDBUF` was set: then the send buffer does not grow.
+    pub const fn has_send_buffer_size(&self) -> bool {
+        self.send_buffer_bytes != 0
+    }
+
+    /// Whether `SO_RCVBUF` was set: then the window does not grow.
+    pub const fn has_recv_buffer_size(&self) -> bool {
+        self.receive_buffer_bytes != 0
+    }
+
     /// Bytes of window that may be offered: half the receive buffer, the other half being Linux's overhead.
     pub fn window_bytes(&self, sysctl: &Sysctl) -> u32 {
         (or(self.receive_buffer_bytes, sysctl.tcp_rmem[1]) / 2).max(WINDOW_MIN_BYTES)
     }
 }
 
-/// Linux starts a send buffer at `tcp_wmem[1]`, 16 KiB, and grows it with the congestion window. Growth is not modelled
-/// yet; a fixed 256 KiB stays within the second-level cache and fills the largest window offered by default four times.
+/// Linux starts a send buffer at `tcp_wmem[1]`, 16 KiB, and grows it with the congestion window. So do we, from 256 KiB:
+/// that stays within the second-level cache, and a writer on a short path never waits for growth.
 const SEND_BUFFER_MIN_BYTES: u32 = 256 * 1024;
 /// A window never starts smaller than two of the smallest segments anybody may announce (RFC 9293 3.7.1: 536).
 const WINDOW_MIN_BYTES: u32 = 2 * 536;

@@ -37,7 +37,7 @@ impl<'s> ConnMut<'s> {
         }
         self.act(|conn, sysctl, queues| {
             conn.write_outcome()?;
-            let limit = conn.options().send_buffer_size(sysctl) as usize;
+            let limit = conn.send_buffer_bytes(sysctl, queues) as usize;
             let room = if memory { limit.saturating_sub(queues.len()) } else { 0 };
             let fits = data.split_to(room.min(data.len()));
             if !fits.is_empty() {
@@ -63,10 +63,10 @@ impl<'s> ConnMut<'s> {
     /// # Errors
     /// As [`ConnMut::receive`].
     pub fn receive_at_most(&mut self, now: Instant, max: usize) -> Result<Option<Bytes>, Error> {
-        self.stack.advance(now);
+        let now = self.stack.advance(now);
         self.act(|conn, sysctl, queues| match queues.take_readable(max) {
             Some(data) => {
-                conn.handle_read(sysctl, queues);
+                conn.handle_read(now, sysctl, queues);
                 Ok(Some(data))
             }
             None => conn.read_outcome().map(|()| None),
@@ -78,7 +78,7 @@ impl<'s> ConnMut<'s> {
     /// # Errors
     /// As [`ConnMut::receive`].
     pub fn read(&mut self, now: Instant, into: &mut [u8]) -> Result<usize, Error> {
-        self.stack.advance(now);
+        let now = self.stack.advance(now);
         self.act(|conn, sysctl, queues| {
             if into.is_empty() {
                 return Ok(0);
@@ -86,7 +86,7 @@ impl<'s> ConnMut<'s> {
             match queues.read(into) {
                 0 => conn.read_outcome().map(|()| 0),
                 len => {
-                    conn.handle_read(sysctl, queues);
+                    conn.handle_read(now, sysctl, queues);
                     Ok(len)
                 }
             }
@@ -268,7 +268,7 @@ impl<'s> ConnMut<'s> {
 
     /// Bytes that [`ConnMut::send`] would queue now.
     pub fn send_room(&self) -> usize {
-        let limit = self.entry().options.send_buffer_size(&self.stack.config.sysctl) as usize;
+        let limit = self.stack.send_limit(self.id.0.index);
         if self.stack.has_memory() { limit.saturating_sub(self.send_queue()) } else { 0 }
     }
 

@@ -104,6 +104,8 @@ pub struct Stack {
     events: VecDeque<ConnId>,
     /// Whose writes found the memory budget spent; each at most once.
     starved: Vec<ConnId>,
+    /// Whose queues are empty and kept, the longest first.
+    warm: VecDeque<Key>,
     listeners: Listeners,
     isn: Isn,
     ports: Ports,
@@ -123,6 +125,8 @@ struct Entry {
     event_queued: bool,
     /// It waits for memory, in `Stack::starved`.
     starved: bool,
+    /// It is in `Stack::warm`.
+    warm: bool,
     /// Segments of its flow come here.
     in_demux: bool,
     /// The application is done with it: it goes when it is closed and has nothing to send.
@@ -183,6 +187,7 @@ impl Stack {
             replies: VecDeque::new(),
             events: VecDeque::new(),
             starved: Vec::new(),
+            warm: VecDeque::new(),
             listeners: Listeners::new(),
             isn: Isn::new(config.secret),
             ports: Ports::new(config.secret).with_range(first..=last),

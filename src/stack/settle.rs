@@ -3,7 +3,7 @@
 //! Every path that touches a connection goes through [`Stack::with`], so none of this can be forgotten.
 
 use super::{ConnId, Entry, Owner, Stack, journals};
-use crate::buf::chain::Streams;
+use crate::buf::chain::{RECEIVE_CAPACITY_MAX, Streams};
 use crate::buf::{ReceiveBuffer, SendBuffer};
 use crate::config::Sysctl;
 use crate::tcp::{Conn, State, TimeWait};
@@ -18,14 +18,17 @@ impl Stack {
         frame: Option<Bytes>,
         act: impl FnOnce(&mut Conn, &Sysctl, &mut Streams) -> R,
     ) -> Option<R> {
+        let tight = self.is_memory_tight();
         let entry = self.conns.get_at_mut(index)?;
         let mut streams = entry.streams.take();
         let mut empty = Streams::new();
         let queues = streams.as_deref_mut().unwrap_or(&mut empty);
         // The whole receive buffer, though half of it is offered: windows are rounded up to what their scale can say,
         // and a peer that uses that up finds room.
-        let window = entry.conn.options().window_bytes(&self.config.sysctl) as usize;
-        queues.set_receive_capacity(window.saturating_mul(2));
+        let own = entry.conn.options().window_bytes(&self.config.sysctl) as usize;
+        queues.set_receive_limit(if tight { own } else { RECEIVE_CAPACITY_MAX });
+        let window = entry.conn.window_bytes(&self.config.sysctl, queues) as usize;
+        queues.set_receive_capacity(window.max(own).saturating_mul(2));
         queues.set_frame(frame);
         let result = act(&mut entry.conn, &self.config.sysctl, queues);
         queues.set_frame(None);
@@ -34,21 +37,40 @@ impl Stack {
         if !self.journals.is_empty() {
             journal = journals::note(&mut self.journals, index, self.now, &entry.conn, &self.config.sysctl, queues);
         }
-        // Queues exist only while there is something in them.
-        if queues.is_idle() && !entry.conn.is_recovering() {
-            entry.streams = None;
-        } else {
+        let idle = queues.is_idle() && !entry.conn.is_recovering();
+        // Queues that never held anything are not kept; those that did stay warm for a while.
+        if streams.is_some() || !idle {
             entry.streams = Some(streams.unwrap_or_else(|| Box::new(empty)));
         }
-        let charged = entry.streams.as_ref().map_or(0, |streams| size_of::<Streams>() + streams.charged());
+        let cooling = idle && entry.streams.is_some() && !core::mem::replace(&mut entry.warm, true);
+        // Empty ones are not charged: they are few, and make room by themselves.
+        let held = entry.streams.as_ref().filter(|_| !idle);
+        let charged = held.map_or(0, |streams| size_of::<Streams>() + streams.charged());
         let charged = (charged + journal) as u32;
         self.memory_charged = self.memory_charged - entry.charged as usize + charged as usize;
         entry.charged = charged;
         if ready {
             self.ready.push(index);
         }
+        if cooling {
+            self.keep_warm(index);
+        }
         self.settle(index);
         Some(result)
+    }
+
+    /// The queues of a connection are empty. They are kept, with what its congestion control and its buffers have
+    /// learned, until so many others were busy since.
+    fn keep_warm(&mut self, index: u32) {
+        self.warm.extend(self.conns.key_at(index));
+        if self.warm.len() <= WARM_MAX {
+            return;
+        }
+        let Some(entry) = self.warm.pop_front().and_then(|key| self.conns.get_mut(key)) else { return };
+        entry.warm = false;
+        if entry.streams.as_deref().is_some_and(Streams::is_idle) && !entry.conn.is_recovering() {
+            entry.streams = None;
+        }
     }
 
     fn settle(&mut self, index: u32) {
@@ -99,8 +121,10 @@ impl Stack {
         for id in core::mem::take(&mut self.starved) {
             let Some(entry) = self.conns.get_mut(id.0) else { continue };
             entry.starved = false;
-            let used = entry.streams.as_deref().map_or(0, SendBuffer::len);
-            entry.conn.tell_writer(&self.config.sysctl, used);
+            match entry.streams.as_deref() {
+                Some(queues) => entry.conn.tell_writer(&self.config.sysctl, queues),
+                None => entry.conn.tell_writer(&self.config.sysctl, &Streams::new()),
+            }
             self.queue_event(id.0.index);
         }
     }
@@ -198,6 +222,7 @@ impl Stack {
             charged: 0,
             event_queued: false,
             starved: false,
+            warm: false,
             in_demux: true,
             released: false,
         };
@@ -216,6 +241,21 @@ impl Stack {
         self.memory_charged < self.config.memory_bytes
     }
 
+    /// Whether windows must stop growing: three quarters of the budget are used.
+    fn is_memory_tight(&self) -> bool {
+        self.memory_charged > self.config.memory_bytes / 4 * 3
+    }
+
+    /// Bytes that may be queued for sending on one connection.
+    pub(super) fn send_limit(&self, index: u32) -> usize {
+        let Some(entry) = self.conns.get_at(index) else { return 0 };
+        let bytes = match entry.streams.as_deref() {
+            Some(queues) => entry.conn.send_buffer_bytes(&self.config.sysctl, queues),
+            None => entry.conn.options().send_buffer_size(&self.config.sysctl),
+        };
+        bytes as usize
+    }
+
     /// Bytes readable, bytes queued to send: of one connection, without touching it.
     pub(super) fn queued(&self, index: u32) -> (usize, usize) {
         let streams = self.conns.get_at(index).and_then(|entry| entry.streams.as_deref());
@@ -225,3 +265,7 @@ impl Stack {
 
 /// So few ids of connections that are gone are not worth looking for.
 const STALE_IDS_MAX: usize = 64;
+
+/// So many connections keep their empty queues, the last that were busy: about half a megabyte. A request and its
+/// answer then allocate nothing, and the next request finds what the last one learned.
+const WARM_MAX: usize = 1024;

@@ -50,7 +50,8 @@ impl Conn {
             self.answer_to_probe(env, buffers);
             self.process_tail_probe_ack(&acked, buffers);
         }
-        self.tell_writer(env.sysctl, buffers.len());
+        self.expand_send_buffer(env.sysctl, buffers);
+        self.tell_writer(env.sysctl, buffers);
     }
 
     /// What an ACK means for what is, or was, in flight: losses, timers, the congestion window.
@@ -278,10 +279,11 @@ impl Conn {
         (self.max_window / 2).clamp(u32::from(self.mss), 65_535)
     }
 
-    /// Wakes a writer that found no room, once a third of the queue is free (Linux `sk_stream_is_writeable`). `used` is
-    /// the length of the send queue, in bytes. An ACK does this; call it when room came from elsewhere.
-    pub fn tell_writer(&mut self, sysctl: &Sysctl, used: usize) {
-        let size = self.options.send_buffer_size(sysctl) as usize;
+    /// Wakes a writer that found no room, once a third of the queue is free (Linux `sk_stream_is_writeable`). An ACK
+    /// does this; call it when room came from elsewhere.
+    pub fn tell_writer(&mut self, sysctl: &Sysctl, buffers: &impl Buffers) {
+        let size = self.send_buffer_bytes(sysctl, buffers) as usize;
+        let used = buffers.len();
         if self.flags.has(ConnFlags::WRITE_BLOCKED) && size.saturating_sub(used) >= used / 2 {
             self.flags.set(ConnFlags::WRITE_BLOCKED, false);
             self.events.set(EventSet::WRITABLE, true);

@@ -32,8 +32,8 @@ pub enum TimerKind {
 /// before or after the instant of asking.
 ///
 /// Not here, because no connection counts them: `last_ack_sent` (Linux leaves it 0), `total_retrans`,
-/// `bytes_received`, `bytes_sent`, `bytes_retrans`, segments in and out, rates, `delivered`, the times busy
-/// or limited; and, for buffers that do not grow, `rcv_rtt`, `rcv_space`, `rcv_ssthresh`.
+/// `bytes_received`, `bytes_sent`, `bytes_retrans`, segments in and out, rates, `delivered`, and the times busy or
+/// limited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TcpInfo {
@@ -102,6 +102,12 @@ pub struct TcpInfo {
     pub snd_wnd: u32,
     /// The window that we offer, in bytes.
     pub rcv_wnd: u32,
+    /// The window that may be offered by now, free or not, in bytes.
+    pub rcv_ssthresh: u32,
+    /// The round-trip time as the receiver sees it; zero before any.
+    pub rcv_rtt: Duration,
+    /// Bytes that the application took in the best round trip so far; 0 before any.
+    pub rcv_space: u32,
     /// Bytes the peer acknowledged, a FIN counting as one; stops at 2^32 - 1.
     pub bytes_acked: u64,
     /// Bytes written and never sent.
@@ -157,6 +163,9 @@ impl Conn {
             reordering: self.recovery.reordering.into(),
             snd_wnd: self.snd_wnd,
             rcv_wnd: self.receive_window(),
+            rcv_ssthresh: self.window_bytes(sysctl, buffers),
+            rcv_rtt: Duration::from_micros(u64::from(buffers.tuning().rtt_us_x8 >> 3)),
+            rcv_space: buffers.tuning().space,
             bytes_acked: self.bytes_acked.into(),
             notsent_bytes: self.unsent(buffers),
             send_queue: buffers.len(),

@@ -21,6 +21,7 @@
 //! | `syn_sent` | what answers our SYN? |
 //! | `ack`, `acked` | what does its acknowledgment tell? |
 //! | `receive` | where does its data go, and what window do we offer? |
+//! | `autotune` | how far do the buffers grow? |
 //! | `output`, `emit` | what is sent next? (decided purely, then done) And why? |
 //! | `timers` | which rule of [`crate::liveness`] owns the connection now, and when must it be asked? |
 //! | `recovery` | which segments in flight are lost, and how much may be in flight meanwhile? |
@@ -32,6 +33,7 @@
 
 mod ack;
 mod acked;
+mod autotune;
 mod conn;
 mod delayed_ack;
 mod diagnosis;

@@ -9,6 +9,7 @@ use super::state::State;
 use crate::buf::Buffers;
 use crate::config::Sysctl;
 use crate::seq::SeqNum;
+use crate::time::Instant;
 use crate::wire::{Flags, Header, SackBlock, SackBlocks, Segment, TcpOptions, Timestamps};
 
 impl Conn {
@@ -59,6 +60,7 @@ impl Conn {
         }
         self.heard_at = env.now;
         self.rcv_nxt += advanced as u32;
+        self.measure_receive_rtt(env, header, segment.payload.len(), buffers);
         self.events.set(EventSet::READABLE, true);
         old.map(|old| self.ack_header(env, buffers, Some(old)))
     }
@@ -214,8 +216,8 @@ impl Conn {
 
     /// Chooses the window to offer, as it goes into the header. The right edge never moves left [SHLD-14].
     fn select_window(&mut self, sysctl: &Sysctl, buffers: &impl Buffers) -> u16 {
-        let free = free_space(self.options.window_bytes(sysctl), buffers);
-        let full = self.options.window_bytes(sysctl);
+        let full = self.window_bytes(sysctl, buffers);
+        let free = free_space(full, buffers);
         if free < full / 2 {
             self.delayed_ack.on_short_window();
         }
@@ -229,7 +231,7 @@ impl Conn {
 
     /// The window that the free space allows: nothing rather than little [MUST-39] (Linux `__tcp_select_window`).
     pub(super) fn wanted_window(&self, sysctl: &Sysctl, buffers: &impl Buffers) -> u32 {
-        let full = self.options.window_bytes(sysctl);
+        let full = self.window_bytes(sysctl, buffers);
         let free = free_space(full, buffers);
         // No path is so narrow, but a caller may say so; nothing is divided by zero for that.
         let mss = u32::from(self.delayed_ack.rcv_mss).min(full).max(1);
@@ -268,7 +270,8 @@ impl Conn {
 
     /// The application read something: an owed ACK may be due, or a window worth announcing opened (RFC 9293
     /// 3.8.6.2.2; Linux `tcp_cleanup_rbuf`).
-    pub fn handle_read(&mut self, sysctl: &Sysctl, buffers: &impl Buffers) {
+    pub fn handle_read(&mut self, now: Instant, sysctl: &Sysctl, buffers: &mut impl Buffers) {
+        self.adjust_receive_space(now, sysctl, buffers);
         if !matches!(self.state, State::Established | State::FinWait1 | State::FinWait2 | State::CloseWait) {
             return;
         }
@@ -279,7 +282,7 @@ impl Conn {
             return;
         }
         let offered = self.receive_window();
-        if offered.saturating_mul(2) <= self.options.window_bytes(sysctl) && self.state != State::CloseWait {
+        if offered.saturating_mul(2) <= self.window_bytes(sysctl, buffers) && self.state != State::CloseWait {
             let wanted = self.wanted_window(sysctl, buffers);
             if wanted > 0 && wanted >= offered.saturating_mul(2) {
                 self.wants.set(Wants::ACK, true);

@@ -1,0 +1,52 @@
+//! How far the buffers of a connection have grown with what it carries.
+//!
+//! It stands behind the buffers, like [`super::Scoreboard`], because it means nothing while nothing is carried.
+//! `tcp::autotune` alone reads and writes it.
+
+use crate::seq::SeqNum;
+use crate::time::Instant;
+
+/// The state of autotuning. Opaque: a [`super::ReceiveBuffer`] keeps one, and begins with [`Tuning::new`].
+#[derive(Clone, Copy, Debug)]
+pub struct Tuning {
+    /// The window that may be offered, in bytes; 0 before it ever grew.
+    pub(crate) window_bytes: u32,
+    /// Bytes that may be queued for sending; 0 before it ever grew.
+    pub(crate) send_bytes: u32,
+    /// The round trip as the receiver sees it, in eighths of a microsecond; 0 before any (Linux `rcv_rtt_est`).
+    pub(crate) rtt_us_x8: u32,
+    /// Without timestamps: a round trip is over when this arrives.
+    pub(crate) rtt_seq: SeqNum,
+    /// ... and began then.
+    pub(crate) rtt_at: Option<Instant>,
+    /// The timestamp echo that gave the last sample.
+    pub(crate) rtt_ecr: u32,
+    /// Bytes the application took in the best round trip so far (Linux `rcvq_space`).
+    pub(crate) space: u32,
+    /// Up to where it had read when this round trip began, and when that was.
+    pub(crate) read_seq: SeqNum,
+    pub(crate) read_at: Option<Instant>,
+}
+
+impl Tuning {
+    /// Nothing carried yet.
+    pub const fn new() -> Self {
+        Self {
+            window_bytes: 0,
+            send_bytes: 0,
+            rtt_us_x8: 0,
+            rtt_seq: SeqNum::new(0),
+            rtt_at: None,
+            rtt_ecr: 0,
+            space: 0,
+            read_seq: SeqNum::new(0),
+            read_at: None,
+        }
+    }
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        Self::new()
+    }
+}
