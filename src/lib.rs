@@ -69,14 +69,15 @@
 //! | [`error`], [`stats`] | why a connection ended; what was counted |
 //! | [`buf`], [`wire`], [`congestion`] | queues; packets; windows |
 //! | `pcapng` | capture files with comments |
+//! | `timeline` | when what was sent, drawn for people |
 //! | [`time`], [`seq`] | instants and sequence numbers |
 //! | [`manual`] | documentation that is longer than a page |
 //!
 //! # Features
 //!
-//! Without any, what is linked above: `no_std`, and no allocator. `alloc` adds `stack`, `pcapng` and queues on the
-//! heap; `std` the conversion into `io::Error`; `tun` the module `net` on Linux; `http` and `sim` theirs. All are
-//! on by default, and none changes what another does.
+//! Without any, what is linked above: `no_std`, and no allocator. `alloc` adds `stack`, `pcapng`, `timeline` and queues
+//! on the heap; `std` the conversion into `io::Error`; `tun` the module `net` on Linux; `http` and `sim` theirs. All
+//! are on by default, and none changes what another does.
 #![no_std]
 
 /// The blocks of README.md are tests as well.
@@ -111,4 +112,6 @@ pub mod stack;
 pub mod stats;
 pub mod tcp;
 pub mod time;
+#[cfg(feature = "alloc")]
+pub mod timeline;
 pub mod wire;

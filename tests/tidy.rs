@@ -24,7 +24,7 @@ const UNSAFE_FILE_LINES: usize = 150;
 /// Modules from the ground up, a floor a row. Each imports from lower floors only: neighbours are strangers.
 const LAYERS: &[&[&str]] = &[
     &["time", "seq"],
-    &["liveness", "congestion", "stats", "wire", "pcapng"],
+    &["liveness", "congestion", "stats", "wire", "pcapng", "timeline"],
     &["buf", "config"],
     &["options", "error"],
     &["tcp"],
@@ -37,6 +37,7 @@ const LAYERS: &[&[&str]] = &[
 const NEVER: &[(&str, &[&str])] = &[
     ("http", &["tcp", "stack", "wire"]),
     ("pcapng", &["seq"]),
+    ("timeline", &["seq"]),
     ("buf", &["liveness", "stats", "wire"]),
     ("config", &["wire"]),
 ];

@@ -23,7 +23,7 @@
 //! options, error ....... overrides become a rule's parameters; a cause becomes the user's vocabulary
 //!  |
 //! buf, config ....... both know congestion, and nothing else of the next row
-//! liveness, congestion, stats, wire, pcapng ....... siblings that never import each other
+//! liveness, congestion, stats, wire, pcapng, timeline ....... siblings that never import each other
 //!  |
 //! time, seq ....... import core only
 //! ```
@@ -82,7 +82,8 @@
 //!
 //! **`sim`** holds several stacks and a queue of arrivals. Time goes from event to event; `src/sim/link.rs` decides
 //! what happens to a packet on its way, from a seed; equal seeds give equal traces
-//! (`tests/sim_transfer.rs::equal_seeds_give_equal_traces_and_others_do_not`).
+//! (`tests/sim_transfer.rs::equal_seeds_give_equal_traces_and_others_do_not`). What is watched (`Sim::watch`) becomes a
+//! `timeline`, which draws itself in ASCII and SVG.
 //!
 //! # The states of a connection
 //!

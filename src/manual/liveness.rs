@@ -5,6 +5,8 @@
 //! fire to the millisecond; a kernel's fire late by up to an eighth of the wait, so that it gives up somewhat later.
 //! The folder `tests/packetdrill/liveness` has 230 scripts of these rules, most of them run on a real Linux 6.18 too.
 //!
+//! The examples draw them: `black_hole` (data in flight, and all its cures), `keepalive`, `half_open`.
+//!
 //! Two words first. *Outstanding* is what was written and not acknowledged: data, a SYN or a FIN, sent or not. An
 //! *orphan* is a connection that the application has closed and TCP has not.
 //!

@@ -1,10 +1,12 @@
 //! Who watches the wire: an observer of the caller's, and a capture file.
 
 use alloc::boxed::Box;
+use alloc::format;
 use core::fmt;
 use std::io::{self, Write};
 
 use crate::pcapng::{self, Direction};
+use crate::tcp::EmitKind;
 use crate::time::Instant;
 
 /// A packet that an observer is shown.
@@ -17,9 +19,12 @@ pub struct Seen<'a> {
     pub direction: Direction,
     /// The whole IP packet.
     pub packet: &'a [u8],
+    /// Why our stack sent it; `None` for what it received, and for an immediate answer that belongs to no connection.
+    pub kind: Option<EmitKind>,
     /// It went no further: the wire is cut, or the device refused it.
     pub lost: bool,
-    /// What there is to say about it, such as `retransmission`; empty if nothing. The capture carries it as a comment.
+    /// What there is to say about it, such as `retransmission` or `lost: the wire is cut`; empty if nothing. The
+    /// capture carries it as a comment.
     pub note: &'a str,
 }
 
@@ -49,6 +54,14 @@ impl Tap {
     /// Whether anybody watches: nothing need be prepared for nobody.
     pub(super) fn is_watched(&self) -> bool {
         self.observer.is_some() || self.capture.is_some()
+    }
+
+    /// Shows a packet that went no further, with the reason behind what else there is to say.
+    pub(super) fn show_lost(&mut self, seen: &Seen<'_>, why: &str) {
+        if self.is_watched() {
+            let note = if seen.note.is_empty() { why.into() } else { format!("{}, {why}", seen.note) };
+            self.show(&Seen { lost: true, note: &note, ..*seen });
+        }
     }
 
     /// Shows a packet to whoever watches. A capture that cannot be written to ends; the connections go on.

@@ -16,7 +16,7 @@ use rustix::io::Errno;
 use super::tap::{Seen, Tap};
 use super::tun::Tun;
 use crate::pcapng::Direction;
-use crate::stack::Stack;
+use crate::stack::{Stack, Transmit};
 use crate::time::{Duration, Instant};
 
 /// The device, the packet it did not take yet, and who watches.
@@ -35,10 +35,10 @@ pub(super) struct Wire {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Hand {
     Empty,
-    /// So many bytes, until poll(2) says that the device can be written to.
-    UntilWritable(usize),
-    /// So many bytes, until this instant: poll(2) would say that the device is ready, and it is not.
-    Until(usize, Instant),
+    /// This, until poll(2) says that the device can be written to.
+    UntilWritable(Transmit),
+    /// This, until this instant: poll(2) would say that the device is ready, and it is not.
+    Until(Transmit, Instant),
 }
 
 /// What the driver waits for on behalf of the packet in hand.
@@ -82,8 +82,8 @@ impl Wire {
     /// Tries the packet in hand again, if its time has come. `writable`: poll(2) just said so.
     pub(super) fn retry(&mut self, now: Instant, writable: bool) {
         match self.hand {
-            Hand::UntilWritable(len) if writable => self.send(now, len, true, ""),
-            Hand::Until(len, until) if until <= now => self.send(now, len, false, ""),
+            Hand::UntilWritable(transmit) if writable => self.send(now, transmit, true),
+            Hand::Until(transmit, until) if until <= now => self.send(now, transmit, false),
             _ => {}
         }
     }
@@ -92,15 +92,15 @@ impl Wire {
     pub(super) fn transmit(&mut self, now: Instant, stack: &mut Stack) {
         while self.hand == Hand::Empty {
             let Some(transmit) = stack.poll_transmit(now, &mut self.packet) else { return };
-            self.send(now, transmit.len, false, transmit.note());
+            self.send(now, transmit, false);
         }
     }
 
     /// Gives `packet` to the stack, unless the wire is cut.
     pub(super) fn receive(&mut self, now: Instant, packet: &[u8], stack: &mut Stack) {
-        let seen = Seen { at: now, direction: Direction::Inbound, packet, lost: false, note: "" };
+        let seen = Seen { at: now, direction: Direction::Inbound, packet, kind: None, lost: false, note: "" };
         if self.cut_inbound {
-            return self.tap.show(&Seen { lost: true, note: CUT, ..seen });
+            return self.tap.show_lost(&seen, CUT);
         }
         let outcome = if packet.len() < KEEP_FROM {
             stack.handle_packet(now, packet)
@@ -114,24 +114,26 @@ impl Wire {
         }
     }
 
-    /// Hands the first `len` bytes of the buffer to the device. `called_ready`: poll(2) says that it takes them.
-    fn send(&mut self, now: Instant, len: usize, called_ready: bool, note: &str) {
+    /// Hands the packet in the buffer to the device. `called_ready`: poll(2) says that it takes one.
+    fn send(&mut self, now: Instant, transmit: Transmit, called_ready: bool) {
+        let Transmit { len, kind, .. } = transmit;
         let packet = &self.packet[..len];
-        let seen = Seen { at: now, direction: Direction::Outbound, packet, lost: false, note };
+        let (direction, note) = (Direction::Outbound, transmit.note());
+        let seen = Seen { at: now, direction, packet, kind, lost: false, note };
         self.hand = Hand::Empty;
         if self.cut_outbound {
-            return self.tap.show(&Seen { lost: true, note: CUT, ..seen });
+            return self.tap.show_lost(&seen, CUT);
         }
         match self.device.send(packet) {
             Ok(()) => self.tap.show(&seen),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock && !called_ready => {
-                self.hand = Hand::UntilWritable(len);
+                self.hand = Hand::UntilWritable(transmit);
             }
-            Err(error) if is_full(&error) => self.hand = Hand::Until(len, now + REFUSED_PAUSE),
+            Err(error) if is_full(&error) => self.hand = Hand::Until(transmit, now + REFUSED_PAUSE),
             // An interface that is down, a packet too long for it: as on any other wire, it is lost.
             Err(error) => {
                 log::debug!("the device refused a packet of {len} bytes: {error}");
-                self.tap.show(&Seen { lost: true, note: &error.to_string(), ..seen });
+                self.tap.show_lost(&seen, &error.to_string());
             }
         }
     }

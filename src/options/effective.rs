@@ -128,8 +128,8 @@ impl Options {
     }
 }
 
-/// Linux starts a send buffer at `tcp_wmem[1]`, 16 KiB, and grows it with the congestion window. So do we, from 256 KiB:
-/// that stays within the second-level cache, and a writer on a short path never waits for growth.
+/// Linux starts a send buffer at `tcp_wmem[1]`, 16 KiB, and grows it with the congestion window. So do we, from 256
+/// KiB: that stays within the second-level cache, and a writer on a short path never waits for growth.
 const SEND_BUFFER_MIN_BYTES: u32 = 256 * 1024;
 /// A window never starts smaller than two of the smallest segments anybody may announce (RFC 9293 3.7.1: 536).
 const WINDOW_MIN_BYTES: u32 = 2 * 536;

@@ -1,6 +1,6 @@
 //! A host: a stack, the clock it is told, and the device its packets leave by. Clock and device can misbehave.
 
-use crate::stack::{Config, Stack};
+use crate::stack::{Config, Stack, Transmit};
 use crate::time::Instant;
 use crate::wire::{self, ParseError};
 use bytes::Bytes;
@@ -81,7 +81,7 @@ impl Host {
     }
 
     /// The next packet that its device takes.
-    pub(super) fn poll_transmit(&mut self, now: Instant, buffer: &mut [u8]) -> Option<Bytes> {
+    pub(super) fn poll_transmit(&mut self, now: Instant, buffer: &mut [u8]) -> Option<(Bytes, Transmit)> {
         if self.device_room == Some(0) || self.is_asleep(now) {
             return None;
         }
@@ -90,7 +90,7 @@ impl Host {
         if let Some(room) = &mut self.device_room {
             *room -= 1;
         }
-        Some(Bytes::copy_from_slice(&buffer[..transmit.len]))
+        Some((Bytes::copy_from_slice(&buffer[..transmit.len]), transmit))
     }
 
     /// Checks the stack and a packet it sent: whole, checksums right, no longer than its MTU.

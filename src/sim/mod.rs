@@ -32,11 +32,13 @@
 //! | `host` | what does a stack see of time, and what does its device take? |
 //! | `transit` | how does a packet get from one stack to another? |
 //! | `trace` | what was sent, in words? |
+//! | `timeline` | and when, drawn? |
 //! | `rng` | what does the seed say? |
 
 mod host;
 mod link;
 mod rng;
+mod timeline;
 mod trace;
 mod transit;
 
@@ -54,6 +56,7 @@ use core::net::{Ipv4Addr, Ipv6Addr};
 use host::Host;
 use link::Wire;
 use rng::Rng;
+use timeline::Watched;
 use trace::Recorder;
 use transit::{Arrival, Interceptor};
 
@@ -87,6 +90,7 @@ pub struct Sim {
     delivered: u64,
     interceptor: Option<Interceptor>,
     recorder: Recorder,
+    watched: Vec<Watched>,
     check_every: u32,
     steps: u64,
     steps_at_this_instant: u32,
@@ -107,6 +111,7 @@ impl Sim {
             delivered: 0,
             interceptor: None,
             recorder: Recorder::new(KEPT_PACKETS_DEFAULT),
+            watched: Vec::new(),
             check_every: 1,
             steps: 0,
             steps_at_this_instant: 0,
@@ -199,6 +204,7 @@ impl Sim {
             }
         }
         self.send_all();
+        self.note_ends();
         self.check();
         true
     }
@@ -285,7 +291,8 @@ impl Sim {
     }
 
     /// The packets kept, a line each, in the order of sending: the time since [`START`], from and to whom, and the
-    /// segment as packetdrill writes it, with sequence numbers from 0 up; behind a `#`, what happened to it.
+    /// segment as packetdrill writes it, with sequence numbers from 0 up; behind a `#`, why it was sent if that is
+    /// remarkable (a retransmission, a probe, a reset), and what happened to it.
     ///
     /// ```text
     ///    0.000000 a > b  S 0:0(0) win 65535 <mss 1460,sackOK,TS val 7 ecr 0,nop,wscale 10>  # lost on the link
@@ -295,7 +302,7 @@ impl Sim {
     }
 
     /// The packets kept as a capture file (see [`crate::pcapng`]), seen from the first host and with the time of
-    /// sending; what happened to a packet is its comment.
+    /// sending; a packet's comment says why it was sent if that is remarkable, and what happened to it.
     pub fn pcapng(&self) -> Vec<u8> {
         self.recorder.pcapng(self.seed)
     }

@@ -4,6 +4,7 @@ use super::*;
 use crate::options::Options;
 use crate::stack::{ConnId, ListenerId};
 use crate::tcp::State;
+use crate::timeline::Kind;
 use crate::wire::{Packet, parse};
 use alloc::rc::Rc;
 use alloc::string::ToString;
@@ -167,8 +168,62 @@ fn an_intercepted_packet_meets_its_fate() {
     let trace = pair.sim.trace();
     let noted = |note: &str| trace.iter().filter(|line| line.ends_with(note)).count();
     assert_eq!(noted("# taken out on the way"), 1, "{trace:#?}");
-    assert_eq!((noted("# delayed on the way"), noted("# replaced on the way")), (1, 1), "{trace:#?}");
+    assert_eq!(noted("# tail loss probe, delayed on the way"), 1, "{trace:#?}");
+    assert_eq!(noted("# replaced on the way"), 1, "{trace:#?}");
     assert_eq!(seen.borrow()[..2], [(30 * MS, 5), (50 * MS, 6)]);
+}
+
+#[test]
+fn a_trace_and_a_capture_say_why_a_packet_was_sent() {
+    let mut pair = connected(1);
+    pair.sim.link_mut(pair.a, pair.b).cut = Cut::Both;
+    pair.send(b"hello");
+    let now = pair.sim.now();
+    pair.sim.run_for(SECOND);
+    pair.sim.stack(pair.a).conn(pair.client).unwrap().abort(now + SECOND);
+    pair.sim.run_for(MS);
+    let trace = pair.sim.trace();
+    let remarks: Vec<_> = trace.iter().filter_map(|line| Some(line.split_once("  # ")?.1)).collect();
+    let cut = "the link is cut";
+    let golden = ["the link is cut", "tail loss probe", "retransmission", "retransmission", "reset"];
+    let golden = golden.map(|why| if why == cut { why.into() } else { alloc::format!("{why}, {cut}") });
+    assert_eq!(remarks, golden);
+    let file = pair.sim.pcapng();
+    let finds = |text: &str| file.windows(text.len()).filter(|part| *part == text.as_bytes()).count();
+    assert_eq!((finds("retransmission, the link is cut"), finds("reset, the link is cut")), (2, 1));
+}
+
+#[test]
+fn a_watched_connection_has_a_lane_with_its_packets_and_its_end() {
+    let mut pair = connected(1);
+    let (a, b, client, server) = (pair.a, pair.b, pair.client, pair.server);
+    pair.sim.watch(a, client, "client");
+    pair.sim.watch(b, server, "server");
+    pair.send(b"hello");
+    let since = pair.sim.now();
+    pair.sim.run_for(50 * MS);
+    pair.sim.link_mut(a, b).cut = Cut::AToB;
+    let limit = Some(SECOND);
+    pair.sim.stack(a).conn(client).unwrap().set_tcp_user_timeout(since + 50 * MS, limit).unwrap();
+    pair.send(b"lost");
+    pair.sim.run_for(5 * SECOND);
+
+    let timeline = pair.sim.timeline("", since);
+    let seen = |lane: usize| -> Vec<(u128, Kind, bool)> {
+        let marks = timeline.lanes()[lane].marks().iter();
+        marks.map(|mark| (mark.at().as_millis(), mark.kind(), mark.is_lost())).collect()
+    };
+    let again = |at| (at, Kind::Retransmission, true);
+    let sent = |at, lost| (at, Kind::Sent, lost);
+    let client = [sent(0, false), (20, Kind::Received, false), sent(50, true), (270, Kind::Probe, true), again(490)];
+    // RTO 220 ms, which the probe starts anew; the user timeout counts from the first retransmission.
+    assert_eq!(seen(0)[..5], client);
+    assert_eq!(timeline.lanes()[0].death(), Some(1490 * MS));
+    // The last ACK of the handshake, the data, and its acknowledgment.
+    assert_eq!(seen(1), [(0, Kind::Received, false), (10, Kind::Received, false), sent(10, false)]);
+    assert_eq!(timeline.lanes()[1].death(), None);
+    let drawn = timeline.ascii(100);
+    assert!(drawn.contains("ETIMEDOUT: the user timeout passed (TCP_USER_TIMEOUT)"), "{drawn}");
 }
 
 #[test]

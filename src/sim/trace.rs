@@ -7,6 +7,7 @@ use super::HostId;
 use super::link::Notes;
 use crate::pcapng::{self, Direction};
 use crate::seq::SeqNum;
+use crate::stack::Transmit;
 use crate::time::Instant;
 use crate::wire::{self, Flags, Flow, Header, Packet, Segment, TcpOptions};
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -25,8 +26,22 @@ pub(super) struct Record {
     pub(super) from: Option<HostId>,
     /// `None`: no host has its destination address.
     pub(super) to: Option<HostId>,
+    /// When it reaches that host; `None` if it never does.
+    pub(super) arrival: Option<Instant>,
     pub(super) packet: Bytes,
+    /// What the sender said of it; `None` from outside.
+    pub(super) sent: Option<Transmit>,
     pub(super) notes: Notes,
+}
+
+impl Record {
+    /// What is to be said about it: why it was sent, if that is remarkable, and what happened to it.
+    pub(super) fn remark(&self) -> String {
+        let why = self.sent.as_ref().map_or("", Transmit::note);
+        let fate = self.notes.to_string();
+        let comma = if why.is_empty() || fate.is_empty() { "" } else { ", " };
+        format!("{why}{comma}{fate}")
+    }
 }
 
 /// The last packets, up to a limit.
@@ -55,6 +70,10 @@ impl Recorder {
         }
     }
 
+    pub(super) fn records(&self) -> impl Iterator<Item = &Record> {
+        self.records.iter()
+    }
+
     fn forget(&mut self) {
         while self.records.len() > self.limit
             && let Some(record) = self.records.pop_front()
@@ -80,13 +99,13 @@ impl Recorder {
     pub(super) fn pcapng(&self, seed: u64) -> Vec<u8> {
         let mut file = pcapng::header(&format!("simulator, seed {seed}"), "a");
         let first = Some(HostId(0));
-        for Record { at, from, to, packet, notes } in &self.records {
-            let direction = match (from, to) {
+        for record in &self.records {
+            let direction = match (&record.from, &record.to) {
                 (from, _) if *from == first => Some(Direction::Outbound),
                 (_, to) if *to == first => Some(Direction::Inbound),
                 _ => None,
             };
-            file.extend(pcapng::packet(*at, direction, packet, &notes.to_string()));
+            file.extend(pcapng::packet(record.at, direction, &record.packet, &record.remark()));
         }
         file
     }
@@ -161,10 +180,10 @@ fn line(record: &Record, start: Instant, bases: &Bases, ports: Ports) -> String 
         Ok(Packet::Echo(echo)) => write!(line, " > {to}  echo request {} {}", echo.ident, echo.seq_no),
         Err(error) => write!(line, " > {to}  {} bytes: {error}", record.packet.len()),
     };
-    let notes = record.notes.to_string();
-    if !notes.is_empty() {
+    let remark = record.remark();
+    if !remark.is_empty() {
         line.push_str("  # ");
-        line.push_str(&notes);
+        line.push_str(&remark);
     }
     line
 }

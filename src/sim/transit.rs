@@ -4,6 +4,7 @@
 use super::link::{Notes, Passage, Way};
 use super::trace::Record;
 use super::{HostId, Sim};
+use crate::stack::Transmit;
 use crate::time::{Duration, Instant};
 use alloc::boxed::Box;
 use bytes::Bytes;
@@ -55,9 +56,9 @@ impl Sim {
             return self.launch(asleep_until, Arrival { to, packet, injected });
         }
         if injected {
-            let record =
-                Record { at: self.now, from: None, to: Some(to), packet: packet.clone(), notes: Notes::INJECTED };
-            self.recorder.push(record);
+            let (at, packet, notes) = (self.now, packet.clone(), Notes::INJECTED);
+            let arrival = Some(at);
+            self.recorder.push(Record { at, from: None, to: Some(to), arrival, packet, sent: None, notes });
         }
         self.hosts[to.0].handle_packet(self.now, packet, self.delivered);
         self.delivered += 1;
@@ -78,33 +79,35 @@ impl Sim {
         let mut buffer = core::mem::take(&mut self.buffer);
         for sent in 0.. {
             assert!(sent < PACKETS_AT_ONCE_MAX, "host {from} never stops sending");
-            let Some(packet) = self.hosts[from.0].poll_transmit(self.now, &mut buffer) else { break };
+            let Some((packet, sent)) = self.hosts[from.0].poll_transmit(self.now, &mut buffer) else { break };
             if self.check_every > 0 {
                 self.hosts[from.0].check_sent(&packet);
             }
-            self.route(from, packet);
+            self.route(from, packet, sent);
         }
         self.buffer = buffer;
     }
 
-    fn route(&mut self, from: HostId, packet: Bytes) {
+    fn route(&mut self, from: HostId, packet: Bytes, sent: Transmit) {
         let to = destination(&packet).and_then(|address| self.hosts.iter().position(|host| host.has_address(address)));
         let to = to.map(HostId);
-        let notes = match to {
+        let (notes, arrival) = match to {
             Some(to) if self.links.contains_key(&(from.min(to), from.max(to))) => self.cross(from, to, packet.clone()),
-            _ => Notes::NO_ROUTE,
+            _ => (Notes::NO_ROUTE, None),
         };
-        self.recorder.push(Record { at: self.now, from: Some(from), to, packet, notes });
+        let sent = Some(sent);
+        self.recorder.push(Record { at: self.now, from: Some(from), to, arrival, packet, sent, notes });
     }
 
-    /// Past whoever intercepts, over the link, into the air. Returns what there is to say about it.
-    fn cross(&mut self, from: HostId, to: HostId, mut packet: Bytes) -> Notes {
+    /// Past whoever intercepts, over the link, into the air. Returns what there is to say about it, and when it will
+    /// arrive.
+    fn cross(&mut self, from: HostId, to: HostId, mut packet: Bytes) -> (Notes, Option<Instant>) {
         let mut noted = Notes::NONE;
         let mut delay = Duration::ZERO;
         let passing = Passing { at: self.now, from, to, packet: &packet };
         match self.interceptor.as_mut().map_or(Fate::Pass, |Interceptor(decide)| decide(&passing)) {
             Fate::Pass => {}
-            Fate::Drop => return Notes::TAKEN,
+            Fate::Drop => return (Notes::TAKEN, None),
             Fate::Delay(by) => {
                 delay = by;
                 noted.add(Notes::DELAYED);
@@ -115,7 +118,7 @@ impl Sim {
             }
         }
         let way = if from < to { Way::AToB } else { Way::BToA };
-        let Some(wire) = self.links.get_mut(&(from.min(to), from.max(to))) else { return Notes::NO_ROUTE };
+        let Some(wire) = self.links.get_mut(&(from.min(to), from.max(to))) else { return (Notes::NO_ROUTE, None) };
         let Passage { arrivals, flip, notes } = wire.pass(self.now, way, packet.len(), &mut self.rng);
         noted.add(notes);
         if let Some(bit) = flip {
@@ -124,7 +127,7 @@ impl Sim {
         for at in arrivals.into_iter().flatten() {
             self.launch(at + delay, Arrival { to, packet: packet.clone(), injected: false });
         }
-        noted
+        (noted, arrivals[0].map(|at| at + delay))
     }
 }
 

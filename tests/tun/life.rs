@@ -4,9 +4,11 @@ use alloc::sync::Arc;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use core::time::Duration;
 use std::io::{ErrorKind, Read, Write};
+use std::sync::Mutex;
 
 use longhaul::net::{Direction, Net};
 use longhaul::options::TcpKeepalive;
+use longhaul::tcp::EmitKind;
 use rustix::net::sockopt;
 
 use crate::harness::{connected, digest_of, eventually, exchange, net_or_skip, net_with};
@@ -74,6 +76,32 @@ fn a_wire_that_is_mended_in_time_loses_nothing() {
     net.restore();
     theirs.read_exact(&mut [0; 4]).unwrap();
     exchange(theirs, ours);
+}
+
+#[test]
+fn an_observer_is_told_why_a_lost_packet_was_sent() {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let builder = Net::builder().with_observer({
+        let seen = seen.clone();
+        move |packet| {
+            if packet.lost {
+                seen.lock().unwrap().push((packet.kind, packet.note.to_owned()));
+            }
+        }
+    });
+    let Some(net) = net_with("why", builder) else { return };
+    let (_theirs, mut ours) = connected(&net);
+    net.cut();
+    ours.write_all(b"late").unwrap();
+    eventually("it was sent again", || net.stats().retrans_segs > 0);
+    let cut = "lost: the wire is cut";
+    let expected = [
+        (Some(EmitKind::Data), cut.to_owned()),
+        (Some(EmitKind::TailLossProbe), format!("tail loss probe, {cut}")),
+        (Some(EmitKind::Retransmission), format!("retransmission, {cut}")),
+    ];
+    eventually("all three were seen", || seen.lock().unwrap().len() >= expected.len());
+    assert_eq!(seen.lock().unwrap()[..3], expected);
 }
 
 #[test]
