@@ -60,6 +60,7 @@
 //! |---|---|
 //! | [`liveness`] | the heart: when is a silent connection dead? One file a rule |
 //! | [`tcp`] | one connection: RFC 9293's states, segments, windows, recovery |
+//! | [`forecast`] | when a connection will die, and why, if nothing more is heard |
 //! | `stack` | many connections: table, timers, listeners, events |
 //! | `net` | a Linux host: TUN device, clock, a private kernel as peer |
 //! | [`journal`] | what happened to one connection, and why, in plain words |
@@ -94,6 +95,7 @@ pub mod buf;
 pub mod config;
 pub mod congestion;
 pub mod error;
+pub mod forecast;
 #[cfg(feature = "http")]
 pub mod http;
 pub mod journal;

@@ -109,6 +109,7 @@
 //! | `TS_RECENT_VALID_S` | `src/tcp/input.rs` | 2147 | a remembered timestamp proves nothing more |
 //! | `MTU_MIN_V4` | `src/tcp/icmp.rs` | 552 | forged ICMP cannot make segments smaller |
 //! | `MTU_MIN_V6` | `src/tcp/icmp.rs` | 1280 | the same |
+//! | `CALLS_MAX` | `src/forecast/mod.rs` | 1 << 24 | a forecast says that there is no end within it |
 //! | `ENTRIES_MAX` | `src/journal/mod.rs` | 4096 | a journal gets no more, whatever is asked for |
 //! | `HEADERS_MAX` | `src/http/head.rs` | 100 | the head is refused |
 //! | `HEAD_BYTES_MAX` | `src/http/head.rs` | 16 * 1024 | the head is refused |

@@ -76,10 +76,10 @@
 //! | type 3 code 7 | | EHOSTDOWN |
 //! | type 3 code 8 | | ENONET |
 //! | | type 1 code 1, 5, 6 | EACCES |
-//! | type 12 | type 4 | EPROTO |
+//! | type 12 | type 4; type 1 code 7 and beyond | EPROTO |
 //! | type 3 code 4 | type 2 | none: the segments become smaller |
 //!
-//! "No route" (type 3 code 0 or 1; type 1 code 0 or 3) about the oldest segment in flight also takes back one doubling
+//! "No route" (type 3 code 0 or 1; type 1 code 0) about the oldest segment in flight also takes back one doubling
 //! of the timeout (RFC 6069): there was no congestion, only no way. The limit is a time and does not move, so there are
 //! more retransmissions in the same life.
 //!

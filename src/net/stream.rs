@@ -1,9 +1,9 @@
-//! One connection in the shape of `std::net::TcpStream`; what it can be set to stands in `socket_options`.
+//! One connection in the shape of `std::net::TcpStream`; what it can be set to stands in `socket_options`, what
+//! can be learned of it in `insight`.
 //!
 //! Where std says what the kernel does, this does it: `send` and `recv` follow Linux's `tcp_sendmsg` and `tcp_recvmsg`,
 //! [`TcpStream::poll_ready`] follows `tcp_poll`, dropping the last handle follows `tcp_close`.
 
-use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use core::net::SocketAddr;
 use std::io::{self, Read, Write};
@@ -15,8 +15,9 @@ use bytes::Bytes;
 use super::host::{Host, Patience, Shared};
 use super::readiness::Readiness;
 use crate::error::{Errno, Error};
+use crate::journal::WallClock;
 use crate::stack::{ConnId, ConnMut};
-use crate::tcp::{Diagnosis, State, TcpInfo};
+use crate::tcp::State;
 use crate::time::{Duration, Instant};
 use crate::wire::Flow;
 
@@ -215,40 +216,9 @@ impl TcpStream {
         Ok(self.with(|conn, _| conn.take_error())?.map(io::Error::from))
     }
 
-    /// What there is to know about the connection. It prints as a line of `ss -o`.
-    ///
-    /// # Errors
-    /// As [`TcpStream::take_error`].
-    #[allow(clippy::redundant_closure_for_method_calls)] // the method's own lifetime would be fixed
-    pub fn info(&self) -> io::Result<TcpInfo> {
-        self.with(|conn, now| conn.info(now))
-    }
-
-    /// What happened to the connection and why, in plain words and with the time of day in UTC; `None` if it keeps no
-    /// journal ([`Builder::with_journal`](super::Builder::with_journal), [`TcpStream::set_journal`]).
-    ///
-    /// # Errors
-    /// As [`TcpStream::take_error`].
-    pub fn journal(&self) -> io::Result<Option<String>> {
-        let clock = self.socket.shared.on_the_wall();
-        self.with(|conn, _| conn.journal().map(|journal| journal.render(clock).to_string()))
-    }
-
-    /// Keeps a journal of so many entries from now on, as
-    /// [`ConnMut::set_journal`](crate::stack::ConnMut::set_journal).
-    ///
-    /// # Errors
-    /// As [`TcpStream::take_error`].
-    pub fn set_journal(&self, entries: Option<usize>) -> io::Result<()> {
-        self.with(|conn, now| conn.set_journal(now, entries))
-    }
-
-    /// What was wrong, once the connection is over; `None` while it lives.
-    ///
-    /// # Errors
-    /// As [`TcpStream::take_error`].
-    pub fn diagnosis(&self) -> io::Result<Option<Diagnosis>> {
-        self.with(|conn, _| conn.diagnosis())
+    /// What it is by the clock on the wall.
+    pub(super) fn on_the_wall(&self) -> WallClock {
+        self.socket.shared.on_the_wall()
     }
 
     /// Does something with the connection.

@@ -1,15 +1,17 @@
 //! What an application may do with one connection.
 
 use super::{ConnId, Stack};
-use crate::buf::SendBuffer;
+use crate::buf::{SendBuffer, Sent};
 use crate::config::Sysctl;
 use crate::error::Error;
+use crate::forecast::Forecast;
 use crate::journal::{Entry, Journal};
 use crate::options::{Options, OutOfRange, TcpKeepalive};
 use crate::tcp::{Closed, Diagnosis, State, TcpInfo};
 use crate::time::{Duration, Instant};
 use crate::wire::Flow;
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 use bytes::Bytes;
 
 /// One connection of a [`Stack`], borrowed to act on it. After acting, drain [`Stack::poll_transmit`].
@@ -304,6 +306,13 @@ impl<'s> ConnMut<'s> {
     pub fn info(&mut self, now: Instant) -> TcpInfo {
         let now = self.stack.advance(now);
         self.act(|conn, sysctl, queues| conn.info(now, sysctl, queues))
+    }
+
+    /// What it will do if nothing more arrives and the application does nothing: every segment, and the end. See
+    /// [`crate::forecast`]; [`Forecast::outlook`] sums up.
+    #[allow(clippy::missing_panics_doc)] // as in `act`
+    pub fn forecast(&self, now: Instant) -> Forecast<'_, Vec<Sent>> {
+        self.stack.forecast(now, self.id).expect("a borrowed connection exists")
     }
 
     fn act<R>(&mut self, act: impl FnOnce(&mut crate::tcp::Conn, &Sysctl, &mut crate::buf::chain::Streams) -> R) -> R {

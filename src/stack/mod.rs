@@ -37,12 +37,14 @@
 //! | `listen` | who waits for connections, and which of them are complete? |
 //! | `open`, `ports`, `isn` | how does a connection of ours begin? |
 //! | `settle` | what follows from a change of one connection? |
+//! | `forecast` | when will a connection end, if nothing more is heard? |
 //! | `conn_mut` | what may the application do with one connection? |
 //! | `journals` | which connections keep a journal? |
 
 mod config;
 mod conn_mut;
 mod demux;
+mod forecast;
 mod input;
 mod isn;
 mod journals;

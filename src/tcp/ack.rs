@@ -26,11 +26,11 @@ impl Conn {
         // hears of it. Whether a segment takes that path depends on the kernel's caches; here every ACK counts.
         self.probes = 0;
         self.soft_error = None;
-        let window_moved = self.update_window(header);
+        let tells_window = self.update_window(header);
         let had_flight = buffers.sent_len() > 0;
         let advanced = header.ack.after(self.snd_una);
         let mut acked = Acked::new(self.snd_una, self.snd_nxt, advanced);
-        acked.brings = window_moved || !segment.payload.is_empty();
+        acked.brings = tells_window || !segment.payload.is_empty();
         if advanced {
             self.retransmission.on_progress();
         }
@@ -91,7 +91,8 @@ impl Conn {
     }
 
     /// RFC 9293 3.10.7.4: a segment may move the window only if it is newer than the last that did; Linux also accepts
-    /// a larger window, or zero, at the same sequence number (`tcp_may_update_window`).
+    /// a larger window, or zero, at the same sequence number (`tcp_may_update_window`). Returns whether it did; as in
+    /// Linux that makes it no duplicate, even if it says the same window again (`FLAG_WIN_UPDATE`).
     fn update_window(&mut self, header: &Header) -> bool {
         // The window of a SYN is never scaled (RFC 7323 2.2).
         let scale = if header.flags.contains(Flags::SYN) { 0 } else { self.snd_wscale };
@@ -220,8 +221,10 @@ impl Conn {
         self.congestion.on_sample(&mut buffers.scoreboard_mut().cubic, rtt_us, round);
     }
 
+    /// Also that of the handshake, which counts for the least round trip, too (`tcp_ack_update_rtt`).
     pub(super) fn take_rtt_sample(&mut self, env: &Env<'_>, rtt: Duration) {
         let rtt_us = u32::try_from(rtt.as_micros()).unwrap_or(u32::MAX).max(1);
+        self.recovery.min_rtt_us = self.recovery.min_rtt_us.min(rtt_us);
         let rto_min_us = self.options.rto_min_us(env.sysctl);
         self.estimator.on_sample(rtt_us, self.snd_una, self.snd_nxt, rto_min_us);
         self.retransmission.on_rtt_sample();

@@ -239,7 +239,8 @@ impl Conn {
         self.update_mss(env.sysctl);
         self.delayed_ack = DelayedAck::new(self.mss.min(self.advertised_mss()), env.now);
         self.last_sent_ms = env.now.as_millis() as u32;
-        if self.options.keepalive() {
+        // Closed while SYNs crossed: as with every orphan, the FIN has its own limit, and nobody wants to know.
+        if self.options.keepalive() && !self.is_orphan() {
             self.keepalive.arm(env.now + self.options.keepalive_time(env.sysctl));
         }
         self.events.set(EventSet::CONNECTED, true);

@@ -203,6 +203,8 @@ impl Conn {
         if !has_resent(buffers) {
             self.retransmission.on_episode_end();
         }
+        // F-RTO asks about a timeout; here are losses that nobody doubts.
+        buffers.scoreboard_mut().frto = false;
         buffers.scoreboard_mut().prior_ssthresh = 0;
         self.mark_for_undo(buffers);
         if !self.recovery.is_reducing() {
