@@ -13,8 +13,8 @@ impl Conn {
     ///
     /// Switching keepalive on begins a full idle period, however long the connection has been silent; switching it off
     /// stops the tick and leaves the count of unanswered probes. A new `TCP_KEEPIDLE` re-arms at once; a new interval,
-    /// count, user timeout or RTO bound is seen when the pending timer fires. `TCP_NODELAY` and a removed cork release
-    /// what they held.
+    /// count, user timeout or RTO bound is seen when the pending timer fires. `TCP_NODELAY` releases what was held for
+    /// being small; a removed cork leaves that to Nagle.
     pub fn set_options(&mut self, now: Instant, sysctl: &Sysctl, options: Options) {
         let env = Env { now, sysctl };
         let before = core::mem::replace(&mut self.options, options);
@@ -22,9 +22,11 @@ impl Conn {
         if before.tcp_maxseg() != self.options.tcp_maxseg() && self.state != State::Closed {
             self.update_mss(sysctl);
         }
-        let released =
-            (before.tcp_cork() && !self.options.tcp_cork()) || (!before.tcp_nodelay() && self.options.tcp_nodelay());
-        if released && self.state.may_transmit() {
+        // Without a cork Nagle decides again; only who turns him off pushes past him (Linux `__tcp_sock_set_cork`,
+        // `__tcp_sock_set_nodelay`).
+        let uncorked = before.tcp_cork() && !self.options.tcp_cork();
+        let pushed = self.options.tcp_nodelay() && (uncorked || !before.tcp_nodelay());
+        if pushed && self.state.may_transmit() {
             // What was held for being small leaves now, as far as the window goes.
             self.wants.set(Wants::PUSH, true);
         }

@@ -294,10 +294,10 @@ impl Conn {
 /// Shifts above this are treated as this (RFC 7323 2.3).
 pub(super) const WINDOW_SCALE_MAX: u8 = 14;
 
-/// Whole segments within the buffer and 16 bits.
+/// Whole segments within the buffer, and then 16 bits (Linux `tcp_select_initial_window`).
 pub(super) fn initial_window(window_bytes: u32, mss: u16) -> u32 {
     let mss = u32::from(mss).max(1);
-    (window_bytes.min(u32::from(u16::MAX)) / mss).max(1) * mss
+    ((window_bytes / mss).max(1) * mss).min(u32::from(u16::MAX))
 }
 
 /// The shift with which the largest receive buffer fits 16 bits.
@@ -305,7 +305,9 @@ pub(super) fn window_scale(options: &crate::options::Options, sysctl: &Sysctl) -
     if sysctl.tcp_window_scaling == 0 {
         return 0;
     }
-    let largest = sysctl.tcp_rmem[2].max(options.window_bytes(sysctl)).max(1);
+    // A buffer that the application chose stays as it is.
+    let grown = if options.has_recv_buffer_size() { 0 } else { sysctl.tcp_rmem[2] };
+    let largest = grown.max(options.window_bytes(sysctl)).max(1);
     (largest.ilog2() as u8).saturating_sub(15).min(WINDOW_SCALE_MAX)
 }
 
