@@ -63,6 +63,7 @@
 //! | [`forecast`] | when a connection will die, and why, if nothing more is heard |
 //! | `stack` | many connections: table, timers, listeners, events |
 //! | `net` | a Linux host: TUN device, clock, a private kernel as peer |
+//! | [`journal`] | what happened to one connection, and why, in plain words |
 //! | `sim` | stacks in virtual time, with faulty links between them |
 //! | `http` | HTTP/1.1 over any of it; so far, heads of messages |
 //! | [`config`], [`options`] | settings and socket options, under Linux's names |
@@ -97,6 +98,7 @@ pub mod error;
 pub mod forecast;
 #[cfg(feature = "http")]
 pub mod http;
+pub mod journal;
 pub mod liveness;
 pub mod manual;
 #[cfg(all(feature = "tun", target_os = "linux"))]

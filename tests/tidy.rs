@@ -28,7 +28,7 @@ const LAYERS: &[&[&str]] = &[
     &["buf", "config"],
     &["options", "error"],
     &["tcp"],
-    &["forecast"],
+    &["forecast", "journal"],
     &["stack"],
     &["net", "sim", "http"],
 ];

@@ -16,7 +16,7 @@
 //!  |
 //! stack ..... slab, demultiplexer, timing wheel, listeners, TIME-WAIT, events
 //!  |
-//! forecast .. what a connection will do under silence: the same machine, run ahead
+//! forecast, journal .. what a connection will do under silence: the same machine, run ahead; what it did, explained
 //!  |
 //! tcp ....... one connection; never imports the stack
 //!  |

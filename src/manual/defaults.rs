@@ -63,6 +63,7 @@
 //! | `mtu` | 1500 | bytes; Ethernet's |
 //! | `max_connections` | 1048576 | of some 340 bytes, tables included; memory grows with use, not with the limit |
 //! | `memory_bytes` | 268435456 | for all queues together: 256 MiB, or 256 bytes for each of those connections |
+//! | `journal_entries` | 0 | no journals; 64 bytes an entry, for each connection, out of the budget above |
 //! | `ip` | hop limit 64 | Linux's `ip_default_ttl`; best effort, no ECN |
 //! | `sysctl` | Linux's | above |
 //!
@@ -118,6 +119,7 @@
 //! | `MTU_MIN_V4` | `src/tcp/icmp.rs` | 552 | forged ICMP cannot make segments smaller |
 //! | `MTU_MIN_V6` | `src/tcp/icmp.rs` | 1280 | the same |
 //! | `CALLS_MAX` | `src/forecast/mod.rs` | 1 << 24 | a forecast says that there is no end within it |
+//! | `ENTRIES_MAX` | `src/journal/mod.rs` | 4096 | a journal gets no more, whatever is asked for |
 //! | `HEADERS_MAX` | `src/http/head.rs` | 100 | the head is refused |
 //! | `HEAD_BYTES_MAX` | `src/http/head.rs` | 16 * 1024 | the head is refused |
 

@@ -19,7 +19,7 @@
 //! | room | question it answers |
 //! |---|---|
 //! | `builder` | what is a net made from? |
-//! | `stream`, `socket_options`, `readiness`, `listener` | what may an application do? |
+//! | `stream`, `socket_options`, `insight`, `readiness`, `listener` | what may an application do? |
 //! | `host` | who waits for what, and who wakes whom? |
 //! | `driver` | what happens while the application sleeps? |
 //! | `wire`, `tap` | what if the device is busy, and who watches? |
@@ -29,6 +29,7 @@ mod builder;
 mod clock;
 mod driver;
 mod host;
+mod insight;
 mod listener;
 pub mod namespace;
 mod readiness;

@@ -78,6 +78,21 @@ impl Options {
         if self.syncnt == 0 { sysctl.tcp_synack_retries } else { self.syncnt }
     }
 
+    /// Whether `TCP_KEEPCNT` is set, not inherited.
+    pub(crate) const fn has_keepcnt(&self) -> bool {
+        self.keepcnt != 0
+    }
+
+    /// Whether `TCP_SYNCNT` is set, not inherited.
+    pub(crate) const fn has_syncnt(&self) -> bool {
+        self.syncnt != 0
+    }
+
+    /// Whether `TCP_RTO_MAX_MS` is set, not inherited.
+    pub(crate) const fn has_rto_max(&self) -> bool {
+        self.rto_max_ms != 0
+    }
+
     /// The bound on the MSS, if any.
     pub const fn tcp_maxseg(&self) -> Option<u16> {
         if self.max_segment == 0 { None } else { Some(self.max_segment) }

@@ -5,10 +5,12 @@ use crate::buf::Sent;
 use crate::config::Sysctl;
 use crate::error::Error;
 use crate::forecast::Forecast;
+use crate::journal::{Entry, Journal};
 use crate::options::{Options, OutOfRange, TcpKeepalive};
-use crate::tcp::{Closed, Conn, State, TcpInfo};
+use crate::tcp::{Closed, Conn, Diagnosis, State, TcpInfo};
 use crate::time::{Duration, Instant};
 use crate::wire::Flow;
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use bytes::Bytes;
 
@@ -244,6 +246,23 @@ impl<'s> ConnMut<'s> {
         self.entry().death
     }
 
+    /// What was wrong, from the end of the connection until we close it; `None` while it lives.
+    pub fn diagnosis(&self) -> Option<Diagnosis> {
+        self.entry().diagnosis
+    }
+
+    /// Keeps a journal of so many entries from now on, at most [`ENTRIES_MAX`](crate::journal::ENTRIES_MAX); `None`
+    /// keeps none. What an earlier one said is lost. While the memory budget is spent there is none either.
+    pub fn set_journal(&mut self, now: Instant, entries: Option<usize>) {
+        self.stack.advance(now);
+        self.stack.set_journal(self.id.0.index, entries);
+    }
+
+    /// The journal, if the connection keeps one: readable after death, too, until we close it.
+    pub fn journal(&self) -> Option<&Journal<Box<[Entry]>>> {
+        self.stack.journals.get(&self.id.0.index).map(Box::as_ref)
+    }
+
     /// The state.
     pub fn state(&self) -> State {
         self.entry().state
@@ -344,6 +363,7 @@ impl<'s> ConnMut<'s> {
             state: conn.state(),
             flow: conn.flow(),
             death: conn.death(),
+            diagnosis: conn.diagnosis(),
             has_error: conn.has_error(),
             send_closed: conn.is_send_closed(),
             receive_closed: conn.is_receive_closed(),
@@ -357,6 +377,7 @@ struct View {
     state: State,
     flow: Flow,
     death: Option<Error>,
+    diagnosis: Option<Diagnosis>,
     has_error: bool,
     send_closed: bool,
     receive_closed: bool,

@@ -3,7 +3,8 @@
 //! Flat, because eight of the ten states share the same variables. Names are RFC 9293 3.3.1's where it has one.
 
 use super::delayed_ack::DelayedAck;
-use super::flags::{ConnFlags, EventSet, Wants};
+use super::diagnosis::Diagnosis;
+use super::flags::{ConnFlags, EventSet, Notes, Wants};
 use super::half_open::HalfOpen;
 use super::recovery::Recovery;
 use super::state::State;
@@ -122,9 +123,11 @@ pub struct Conn {
     pub(super) flags: ConnFlags,
 
     // What became of it.
-    pub(super) error: Option<Error>,
     pub(super) soft_error: Option<Errno>,
     pub(super) death: Option<Error>,
+    /// Holds once the state is CLOSED.
+    pub(super) diagnosis: Diagnosis,
+    pub(super) notes: Notes,
     pub(super) events: EventSet,
 }
 
@@ -217,9 +220,10 @@ impl Conn {
             recovery: Recovery::new(setup.iss, sysctl.tcp_reordering),
             wants: Wants::NONE,
             flags: ConnFlags::NONE,
-            error: None,
             soft_error: None,
             death: None,
+            diagnosis: Diagnosis::Finished,
+            notes: Notes::NONE,
             events: EventSet::NONE,
         }
     }
@@ -326,17 +330,17 @@ impl Conn {
 
     /// The stored error, once (`SO_ERROR`): what ended the connection, or else the last unanswered ICMP error.
     pub fn take_error(&mut self) -> Option<Error> {
-        self.error.take().or_else(|| self.soft_error.take().map(Error::Unreachable))
+        self.take_hard_error().or_else(|| self.soft_error.take().map(Error::Unreachable))
     }
 
     /// The error that the next failing call reports, once; an ICMP error does not count.
     pub fn take_hard_error(&mut self) -> Option<Error> {
-        self.error.take()
+        if self.notes.take(Notes::ERROR) { self.death } else { None }
     }
 
     /// Whether an error waits to be taken.
     pub fn has_error(&self) -> bool {
-        self.error.is_some()
+        self.notes.has(Notes::ERROR)
     }
 
     /// What ended the connection, as long as the block lives; `None` while it lives or if it ended cleanly.

@@ -70,6 +70,16 @@ pub(super) struct Arrival {
 }
 
 impl DelayedAck {
+    /// The current wait; zero before the first data.
+    pub(super) fn ato(&self) -> Duration {
+        Duration::from_millis(self.ato_ms.into())
+    }
+
+    /// Millisecond reading of the last data reception.
+    pub(super) const fn last_data_ms(&self) -> u32 {
+        self.last_data_ms
+    }
+
     pub(super) const fn new(mss: u16, now: Instant) -> Self {
         let rcv_mss = if mss < RCV_MSS_INITIAL { mss } else { RCV_MSS_INITIAL };
         Self {

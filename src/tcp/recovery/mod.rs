@@ -41,11 +41,17 @@ pub(super) use rack::{is_sent_after, micros};
 
 /// The phase of loss recovery (Linux `icsk_ca_state`), from well to unwell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum CaState {
+#[non_exhaustive]
+pub enum CaState {
+    /// Nothing looks wrong.
     Open,
+    /// Something arrived above a hole; perhaps only early.
     Disorder,
+    /// The window is being reduced for another reason than a loss.
     Cwr,
+    /// Losses were found by what arrived, and are resent.
     Recovery,
+    /// The timer fired.
     Loss,
 }
 
