@@ -1,6 +1,6 @@
 //! What holds for a connection: its override, or else the sysctl, read at each use.
 
-use super::{CORK, KEEPALIVE, LINGER, NODELAY, Options, THIN_LINEAR};
+use super::{CORK, KEEPALIVE, LINGER, NODELAY, Options, RECVERR, THIN_LINEAR};
 use crate::config::Sysctl;
 use crate::time::Duration;
 
@@ -46,6 +46,11 @@ impl Options {
     /// Whether a thin stream's first timeouts are linear.
     pub const fn tcp_thin_linear_timeouts(&self, sysctl: &Sysctl) -> bool {
         self.switches & THIN_LINEAR != 0 || sysctl.tcp_thin_linear_timeouts != 0
+    }
+
+    /// Whether ICMP errors are reported at once.
+    pub const fn ip_recverr(&self) -> bool {
+        self.switches & RECVERR != 0
     }
 
     /// `SO_LINGER`.

@@ -50,6 +50,12 @@ pub enum Event {
     Writable,
     /// The peer sends no more.
     Finished,
+    /// What is in flight has gone unacknowledged for as long as `tcp_retries1` stands for: the path is in doubt, and
+    /// the connection goes on. Once per episode of loss.
+    PathDoubtful,
+    /// The network reported an error ([`Options::with_ip_recverr`]), and the connection goes on. The next call that can
+    /// fail returns it, once; so does [`Conn::take_error`].
+    Error,
     /// The connection is over: cleanly (`None`) or by an error.
     Closed(Option<Error>),
 }
@@ -179,7 +185,7 @@ impl Conn {
         Self {
             key,
             state: State::Closed,
-            options: setup.options,
+            options: setup.options.with_rto_bounds_of(sysctl),
             snd_una: setup.iss,
             snd_nxt: setup.iss,
             snd_wnd: 0,
@@ -256,7 +262,8 @@ impl Conn {
         let bound = self.options.tcp_maxseg().unwrap_or(u16::MAX);
         let mss = self.peer_mss.min(bound).max(sysctl.tcp_min_snd_mss).min(path);
         let timestamps = if self.flags.has(ConnFlags::TIMESTAMPS) { output::TIMESTAMPS_LEN } else { 0 };
-        self.mss = mss.saturating_sub(timestamps).max(1);
+        let mss = mss.saturating_sub(timestamps).max(1);
+        self.mss = self.retransmission.black_hole.mss().map_or(mss, |bound| mss.min(bound));
     }
 
     fn headers(&self) -> u16 {
@@ -307,6 +314,8 @@ impl Conn {
             (EventSet::READABLE, Event::Readable),
             (EventSet::WRITABLE, Event::Writable),
             (EventSet::FINISHED, Event::Finished),
+            (EventSet::PATH_DOUBTFUL, Event::PathDoubtful),
+            (EventSet::ERROR, Event::Error),
             (EventSet::CLOSED, Event::Closed(self.death)),
         ] {
             if self.events.has(kind) {

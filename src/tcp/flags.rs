@@ -89,6 +89,8 @@ flag_set! {
         FIN_HELD = 2048;
         /// The last tail loss probe repeated old data.
         TAIL_REPEATED = 8192;
+        /// The device refused the last segment of data: nothing more until an ACK, a write or a timer.
+        REFUSED = 16384;
     }
 }
 
@@ -100,5 +102,7 @@ flag_set! {
         WRITABLE = 4;
         FINISHED = 8;
         CLOSED = 16;
+        PATH_DOUBTFUL = 32;
+        ERROR = 64;
     }
 }

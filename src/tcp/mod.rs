@@ -10,6 +10,7 @@
 //! | [`Conn::handle_segment`]: a segment arrived | [`Conn::poll_transmit`]: the next segment to send, until `None` |
 //! | [`Conn::handle_timeout`]: time passed | [`Conn::poll_timeout`]: when to call `handle_timeout` |
 //! | [`Conn::handle_icmp`]: the network complains | [`Conn::poll_event`]: what the application should know |
+//! | [`Conn::handle_refused`]: the device dropped the last segment | |
 //! | [`Conn::finish`], [`Conn::close`], [`Conn::abort`], [`Conn::set_options`], [`Conn::handle_read`] | |
 //!
 //! After any telling, drain `poll_transmit`, then ask `poll_timeout`. Spurious calls do no harm.
@@ -26,6 +27,7 @@
 //! | `timers` | which rule of [`crate::liveness`] owns the connection now, and when must it be asked? |
 //! | `recovery` | which segments in flight are lost, and how much may be in flight meanwhile? |
 //! | `tail_loss` | was the end of a burst lost, with nothing behind it to tell? |
+//! | `refused` | what if the local device drops what we send, and says so? |
 //! | `delayed_ack` | when does an acknowledgment leave? |
 //! | `half_open`, `time_wait` | the two smaller blocks before and after a connection |
 //! | `icmp` | what does an ICMP error change? |
@@ -45,6 +47,7 @@ mod options;
 mod output;
 mod receive;
 mod recovery;
+mod refused;
 mod shutdown;
 mod state;
 mod syn_sent;
@@ -60,7 +63,7 @@ use crate::wire::{Flags, Header, Segment};
 
 pub use conn::{Conn, Event, Setup};
 pub use emit::{Emit, EmitKind};
-pub use half_open::{HalfOpen, HalfOpenVerdict};
+pub use half_open::{Crowd, HalfOpen, HalfOpenVerdict};
 pub use info::{TcpInfo, TimerKind};
 pub use shutdown::Closed;
 pub use state::{State, TRANSITIONS};

@@ -55,7 +55,7 @@ impl Conn {
             Action::Probe => Some(self.send_probe(&env, buffers)),
             Action::Ack => {
                 let header = self.ack_header(&env, buffers, None);
-                Some(Emit { header, offset: 0, len: 0, kind: EmitKind::Ack })
+                Some(self.bare_emit(header, EmitKind::Ack))
             }
         };
         self.check_in_debug_builds();
@@ -110,6 +110,9 @@ impl Conn {
         if self.wants.has(Wants::HEAD) && buffers.sent_len() > 0 {
             return Some(0);
         }
+        if self.flags.has(ConnFlags::REFUSED) {
+            return None;
+        }
         let index = next_lost(buffers)?;
         let sent = buffers.sent(index)?;
         let in_window = sent.seq.before(self.snd_una + self.snd_wnd) || sent.seq.at_or_before(self.snd_una);
@@ -147,7 +150,7 @@ impl Conn {
             let fits = len.min(usable);
             return (fits > 0).then_some((fits, fin && fits == len && usable > len));
         }
-        let (len, fin) = self.next_data_in_window(buffers)?;
+        let (len, fin) = self.next_data_in_window(buffers).filter(|_| !self.flags.has(ConnFlags::REFUSED))?;
         let congested = in_flight_segments(buffers) >= self.congestion.cwnd;
         (!congested && !self.is_held_back(len, fin, buffers)).then_some((len, fin))
     }
@@ -204,8 +207,7 @@ impl Conn {
         if crossed {
             self.on_ack_sent();
         }
-        let kind = if again { EmitKind::Retransmission } else { EmitKind::Syn };
-        Emit { header, offset: 0, len: 0, kind }
+        self.bare_emit(header, if again { EmitKind::Retransmission } else { EmitKind::Syn })
     }
 
     fn syn_options(&self, env: &Env<'_>) -> TcpOptions {
@@ -226,7 +228,7 @@ impl Conn {
         self.wants = Wants::NONE;
         let mut header = self.bare_header(env, buffers, self.snd_nxt, Flags::RST | Flags::ACK);
         header.options.sack = crate::wire::SackBlocks::EMPTY;
-        Emit { header, offset: 0, len: 0, kind: EmitKind::Reset }
+        self.bare_emit(header, EmitKind::Reset)
     }
 
     /// Length 0 at `snd_una` - 1: the peer must answer, and nothing is consumed [SHLD-12].
@@ -237,12 +239,13 @@ impl Conn {
         // One form for both: keepalive never probes while anything is outstanding, and a window is never probed for
         // nothing.
         let kind = if self.is_outstanding(buffers) { EmitKind::WindowProbe } else { EmitKind::KeepaliveProbe };
-        Emit { header, offset: 0, len: 0, kind }
+        self.bare_emit(header, kind)
     }
 
     fn send_data(&mut self, env: &Env<'_>, buffers: &mut impl Buffers, len: u32, fin: bool) -> Emit {
         self.restart_after_idle(env, buffers);
         let forced = self.wants.take(Wants::FORCE);
+        let before = self.before(forced);
         let kind = if self.wants.has(Wants::TAIL) { EmitKind::TailLossProbe } else { EmitKind::Data };
         self.wants.set(Wants::PROBE, false);
         let offset = self.in_flight_bytes();
@@ -279,7 +282,9 @@ impl Conn {
         let reducing = self.recovery.is_reducing();
         buffers.scoreboard_mut().prr_out += u32::from(reducing);
         self.arm_timer_for_new_data(env, buffers, first);
-        if drained {
+        if forced {
+            self.end_probing();
+        } else if drained {
             self.zero_window.on_episode_end();
         }
         if len > 0 {
@@ -287,7 +292,12 @@ impl Conn {
             self.delayed_ack.on_data_sent(env.now);
         }
         let header = self.data_header(env, buffers, seq, marks, len);
-        Emit { header, offset: offset as usize, len: len as usize, kind }
+        Emit { header, offset: offset as usize, len: len as usize, kind, before }
+    }
+
+    /// A segment without payload.
+    fn bare_emit(&self, header: Header, kind: EmitKind) -> Emit {
+        Emit { header, offset: 0, len: 0, kind, before: self.before(false) }
     }
 
     /// RFC 2861: a congestion window is worth one retransmission timeout of silence.
@@ -305,6 +315,9 @@ impl Conn {
     /// Resends one record, trimmed of what is acknowledged, and cut to the MSS if that shrank since.
     fn send_again(&mut self, env: &Env<'_>, buffers: &mut impl Buffers, index: usize) -> Option<Emit> {
         let forced = self.wants.take(Wants::HEAD);
+        // A timeout has set its own timer, backed off.
+        let by_timer = forced && self.recovery.state == CaState::Loss;
+        let before = self.before(by_timer);
         self.trim_acknowledged(buffers, index);
         self.cut_to_limit(buffers, index);
         let mut sent = buffers.sent(index)?;
@@ -318,8 +331,6 @@ impl Conn {
         } else {
             self.on_resent(index, buffers);
             self.retransmission.on_retransmitted(env.now);
-            // A timeout has set its own, backed off.
-            let by_timer = forced && self.recovery.state == CaState::Loss;
             let doubtful = self.write_timer.purpose == Purpose::Reordering && self.write_timer.at.is_some();
             if self.write_timer.at.is_none() || (index == 0 && !by_timer && !doubtful) {
                 self.restart_retransmission_timer(env, buffers);
@@ -332,7 +343,7 @@ impl Conn {
         let len = bytes.min(self.resend_limit(buffers));
         let marks = if len < bytes { sent.marks.without(Marks::FIN).without(Marks::PSH) } else { sent.marks };
         let header = self.data_header(env, buffers, sent.seq, marks, len);
-        Some(Emit { header, offset: offset as usize, len: len as usize, kind })
+        Some(Emit { header, offset: offset as usize, len: len as usize, kind, before })
     }
 
     /// Forgets the part of a record left of `snd_una` (Linux `tcp_trim_head`). Comes before cutting, which could

@@ -34,6 +34,7 @@ impl Conn {
             _ if self.flags.has(ConnFlags::FIN_QUEUED) => {}
             _ => {
                 self.flags.set(ConnFlags::FIN_QUEUED, true);
+                self.flags.set(ConnFlags::REFUSED, false);
                 self.leave_for_finish();
             }
         }
@@ -196,6 +197,8 @@ impl Conn {
     /// # Errors
     /// The stored error, or [`Error::BrokenPipe`].
     pub fn write_outcome(&mut self) -> Result<(), Error> {
+        // Whoever writes tries the device again.
+        self.flags.set(ConnFlags::REFUSED, false);
         if let Some(error) = self.error.take() {
             return Err(error);
         }
