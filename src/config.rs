@@ -88,7 +88,8 @@ sysctls! {
     tcp_keepalive_intvl: u32 = 75, (0..=SECONDS_MAX);
     /// Unanswered keepalive probes before death.
     tcp_keepalive_probes: u8 = 9, (0..=255);
-    /// Retransmissions, as modelled time, before the path is suspected.
+    /// Retransmissions, as modelled time, before the path is in doubt: the application is told, and with
+    /// `tcp_mtu_probing` smaller segments are tried.
     tcp_retries1: u8 = 3, (0..=255);
     /// Retransmissions, as modelled time, before death; window probes, as a count.
     tcp_retries2: u8 = 15, (0..=255);
@@ -100,9 +101,9 @@ sysctls! {
     tcp_syn_linear_timeouts: u8 = 4, (0..=127);
     /// SYN-ACK retransmissions.
     tcp_synack_retries: u8 = 5, (0..=255);
-    /// Smallest variance term of the RTO, in microseconds.
+    /// Smallest variance term of the RTO, in microseconds. Read when a connection or a listener is made.
     tcp_rto_min_us: u32 = 200_000, (1..=INT_MAX);
-    /// Largest RTO, in milliseconds.
+    /// Largest RTO, in milliseconds. Read when a connection or a listener is made.
     tcp_rto_max_ms: u32 = 120_000, (1000..=120_000);
     /// Seconds an orphan stays in FIN-WAIT-2.
     tcp_fin_timeout: u32 = 60, (0..=SECONDS_MAX);
@@ -149,6 +150,12 @@ sysctls! {
     tcp_pingpong_thresh: u8 = 1, (1..=255);
     /// The smallest MSS that is believed, in bytes.
     tcp_min_snd_mss: u16 = 48, (48..=65_535);
+    /// 1: a path in doubt is tried with smaller segments (RFC 4821). Linux's 2, which also tries larger ones, means 1.
+    tcp_mtu_probing: u8 = 0, (0..=255);
+    /// What those segments carry at first, in bytes.
+    tcp_base_mss: u32 = 1024, (0..=INT_MAX);
+    /// What they carry at least, in bytes.
+    tcp_mtu_probe_floor: u16 = 48, (48..=65_535);
     /// Bytes that may wait unsent before writes do; 0 counts as 1.
     tcp_notsent_lowat: u32 = 4_294_967_295, (0..=UINT_MAX);
     /// Receive buffer: smallest, initial, largest, in bytes. Half of it is offered as window; the largest decides the

@@ -27,6 +27,7 @@ counters! {
     "TcpInSegs" in_segs: "segments received, good or bad.";
     "TcpOutSegs" out_segs: "segments sent, resets and retransmissions not counted.";
     "TcpRetransSegs" retrans_segs: "segments sent again.";
+    "TcpExtTCPRetransFail" retrans_fail: "retransmissions that the device refused.";
     "TcpInErrs" in_errs: "packets dropped as malformed, or with a wrong checksum.";
     "TcpOutRsts" out_rsts: "resets sent.";
     "TcpExtListenOverflows" listen_overflows: "final ACKs that found the accept queue full.";
@@ -45,6 +46,7 @@ counters! {
     "TcpExtTCPRcvQDrop" rcv_q_drop: "segments with data dropped because the memory budget was spent.";
     "IcmpInErrors" icmp_in_errors: "ICMP errors received that quoted no connection of ours.";
     "IcmpOutEchoReps" icmp_out_echo_reps: "echo requests answered.";
+    "LonghaulPathsDoubted" paths_doubted: "episodes of loss that outlasted `tcp_retries1`.";
     "LonghaulRepliesDropped" replies_dropped: "immediate answers not sent because the queue of them was full.";
 }
 

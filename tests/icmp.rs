@@ -344,3 +344,38 @@ fn a_narrower_path_ends_no_connect() {
     t.expect(". 1:961(960) ack 1");
     t.expect("P. 961:1461(500) ack 1");
 }
+
+#[test]
+fn with_ip_recverr_it_is_told_at_once_and_not_remembered() {
+    for (mut t, kind, errno) in all(|c| c.sysctl.tcp_retries2 = 1) {
+        t.open(Options::new().with_ip_recverr(true));
+        t.events();
+        t.write(100);
+        t.expect("P. 1:101(100) ack 1");
+        t.advance(ms(10));
+        t.inject_icmp(kind, 1);
+        assert_eq!(t.events(), [Event::Error], "{kind:?}");
+        let ready = t.act(|conn, _| (conn.is_readable(), conn.is_writable(), conn.has_error()));
+        assert_eq!(ready, (true, true, true));
+        assert_eq!((t.read(1), t.read(1)), (Err(Error::Unreachable(errno)), Err(Error::WouldBlock)));
+        assert_eq!((t.state(), t.take_error()), (State::Established, None));
+        // It goes on, and dies of the silence.
+        t.expect_at(ms(201), "P. 1:101(100) ack 1");
+        t.expect_at(ms(603), "P. 1:101(100) ack 1");
+        t.advance_to(ms(1407));
+        assert_eq!(t.read(1).map_err(Error::errno), Err(Errno::ETIMEDOUT), "{kind:?}");
+    }
+}
+
+#[test]
+fn with_ip_recverr_an_ack_clears_nothing_and_a_narrower_path_is_no_error() {
+    let mut t = Peer::new();
+    t.open(Options::new().with_ip_recverr(true));
+    t.write(100);
+    t.expect("P. 1:101(100) ack 1");
+    t.inject_icmp(V4Unreachable(3), 1);
+    t.inject(". 1:1(0) ack 101");
+    assert_eq!(t.take_error(), Some(Error::Unreachable(Errno::ECONNREFUSED)));
+    t.inject_icmp(FragmentationNeeded { mtu: 1000 }, 101);
+    assert_eq!(t.take_error(), None);
+}

@@ -4,8 +4,9 @@
 
 mod common;
 
-use common::peer::PORT;
+use common::peer::{PEER_PORT, PORT};
 use common::{Peer, ms, secs};
+use longhaul::config::Sysctl;
 use longhaul::error::Error;
 use longhaul::liveness::handshake::{defer_accept_retransmits, defer_accept_secs};
 use longhaul::options::{Options, TcpKeepalive};
@@ -365,7 +366,9 @@ fn accepted_connections_inherit_the_listeners_options() {
     let options = options.with_tcp_user_timeout(Some(secs(14))).unwrap().with_tcp_linger2(15);
     let mut t = Peer::new();
     t.open(options);
-    assert_eq!(t.act(|conn, _| conn.options()), options);
+    // The bounds of the RTO were fixed when the listener was made.
+    let made = options.with_rto_bounds_of(&Sysctl::LINUX);
+    assert_eq!(t.act(|conn, _| conn.options()), made);
 }
 
 #[test]
@@ -446,6 +449,24 @@ fn rfc9293_must_46_ev_73_74_a_connect_to_nowhere_or_twice_is_refused_at_once() {
     assert_eq!(t.stack.connect(now, Some(local), remote, Options::new()), Err(ConnectError::InUse));
     let v6 = "[2001:db8::1]:80".parse().unwrap();
     assert_eq!(t.stack.connect(now, None, v6, Options::new()), Err(ConnectError::AddressFamily));
+}
+
+#[test]
+fn limits_and_ports_of_the_sysctls_are_read_at_each_use() {
+    let mut t = Peer::new();
+    t.listen(9, Options::new());
+    t.stack.sysctl_mut().tcp_max_syn_backlog = 1;
+    for client in 0..3 {
+        t.talk(PEER_PORT + client, PORT);
+        t.inject("S 0:0(0) win 64000 <mss 1460>");
+        while t.next_left().is_some() {}
+    }
+    assert_eq!((t.stack.half_open_len(), t.stack.stats().req_q_full_drop), (1, 2));
+    t.stack.sysctl_mut().ip_local_port_range = [7, 0];
+    let (now, remote) = (t.now(), "198.51.100.7:80".parse().unwrap());
+    let id = t.stack.connect(now, None, remote, Options::new()).unwrap();
+    assert_eq!(t.stack.conn(id).unwrap().flow().local.port(), 7, "at least one port");
+    assert_eq!(t.stack.connect(now, None, remote, Options::new()), Err(ConnectError::PortsExhausted));
 }
 
 #[test]

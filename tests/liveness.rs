@@ -10,14 +10,20 @@ mod common;
 
 #[path = "liveness/closing.rs"]
 mod closing;
+#[path = "liveness/doubt.rs"]
+mod doubt;
 #[path = "liveness/handshake.rs"]
 mod handshake;
 #[path = "liveness/keepalive.rs"]
 mod keepalive;
 #[path = "liveness/keepalive_live.rs"]
 mod keepalive_live;
+#[path = "liveness/predicted.rs"]
+mod predicted;
 #[path = "liveness/profiles.rs"]
 mod profiles;
+#[path = "liveness/refused.rs"]
+mod refused;
 #[path = "liveness/retransmission.rs"]
 mod retransmission;
 #[path = "liveness/rto.rs"]

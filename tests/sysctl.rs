@@ -22,7 +22,7 @@ fn may_differ(name: &str, value: i64) -> bool {
     let (in_seconds, surely, most) = SECONDS;
     match name {
         // The kernel stores a negative number and does nothing sensible with it.
-        "tcp_max_syn_backlog" | "tcp_max_tw_buckets" | "tcp_max_orphans" => value < 0,
+        "tcp_max_syn_backlog" | "tcp_max_tw_buckets" | "tcp_max_orphans" | "tcp_base_mss" => value < 0,
         name if in_seconds.contains(&name) => value < 0 || (surely < value && value <= most),
         // Milliseconds, in ticks, are not checked at all.
         "tcp_invalid_ratelimit" => value < 0 || value > i64::from(i32::MAX),

@@ -165,7 +165,7 @@ fn our_own_connect_takes_over_a_time_wait_with_timestamps() {
     assert_eq!(connect_again(&mut t), Ok(()));
     t.expect("S 65539:65539(0) <...>");
     let mut t = waiting(|_| ());
-    assert_eq!(connect_again(&mut t), Err(ConnectError::InUse));
+    assert_eq!(connect_again(&mut t), Err(ConnectError::TimeWait));
 }
 
 #[test]
@@ -225,7 +225,19 @@ fn a_connect_that_finds_the_table_full_leaves_the_time_wait_it_would_have_reused
 #[test]
 fn a_crowd_in_time_wait_is_bounded() {
     let mut t = waiting(|c| c.sysctl.tcp_max_tw_buckets = 0);
-    assert_eq!(t.stack.time_wait_len(), 0);
+    assert_eq!((t.stack.time_wait_len(), t.stack.stats().time_wait_overflow), (0, 1));
     t.inject("F. 1:1(0) ack 2");
     t.expect("R 2:2(0) win 0");
+}
+
+#[test]
+fn the_bound_of_the_crowd_is_read_at_each_use() {
+    let mut t = Peer::new();
+    t.open(Options::new());
+    t.stack.sysctl_mut().tcp_max_tw_buckets = 0;
+    t.close();
+    t.expect("F. 1:1(0) ack 1");
+    t.inject("F. 1:1(0) ack 2");
+    t.expect(". 2:2(0) ack 2");
+    assert_eq!((t.stack.time_wait_len(), t.stack.stats().time_wait_overflow), (0, 1));
 }

@@ -8,7 +8,7 @@ use crate::buf::Sent;
 use crate::config::Sysctl;
 use crate::options::Options;
 use crate::seq::SeqNum;
-use crate::tcp::{Conn, Emit, EmitKind, HalfOpen, HalfOpenVerdict, Setup, reset_for};
+use crate::tcp::{Conn, Crowd, Emit, EmitKind, HalfOpen, HalfOpenVerdict, Setup, reset_for};
 use crate::time::{Duration, Instant};
 use crate::wire::{Flags, Flow, Header, Segment, TcpOptions, Timestamps};
 use core::net::{Ipv4Addr, SocketAddr};
@@ -187,7 +187,7 @@ pub(super) fn half_open(sysctl: &Sysctl, options: &Options) -> Result<Duration, 
     // The count of its timeouts is a byte.
     for _ in 0..=u8::MAX {
         let now = block.due();
-        if block.handle_timeout(now, sysctl, options) == HalfOpenVerdict::Gone {
+        if block.handle_timeout(now, sysctl, options, &Crowd::default()) == HalfOpenVerdict::Gone {
             return Ok(now.since(START));
         }
     }

@@ -58,11 +58,22 @@ impl Handshake {
     }
 }
 
+/// The exponent of the wait after a repeated SYN, the `retransmits`th: it grows once the linear ones are used up.
+pub const fn backoff_after(retransmits: u8, backoff: u8, params: &Params) -> u8 {
+    if retransmits > params.linear { backoff.saturating_add(1) } else { backoff }
+}
+
+/// The local device refused a repeated SYN, the `retransmits`th: it counts, but is not backed off for. The next goes
+/// [`REFUSED_RETRY`](super::retransmission::REFUSED_RETRY) later. Returns the exponent to go on with.
+pub const fn backoff_after_refusal(retransmits: u8, backoff: u8, params: &Params) -> u8 {
+    if retransmits > params.linear { backoff.saturating_sub(1) } else { backoff }
+}
+
 /// How long to wait after a SYN, `retransmits` of them having gone before; `since` is when the first left.
 ///
 /// The wait after the first SYN is not cut to the user timeout.
-pub fn timeout(retransmits: u8, params: &Params, now: Instant, since: Instant) -> Duration {
-    let interval = backed_off(INITIAL, retransmits.saturating_sub(params.linear), params.rto_max);
+pub fn timeout(retransmits: u8, backoff: u8, params: &Params, now: Instant, since: Instant) -> Duration {
+    let interval = backed_off(INITIAL, backoff, params.rto_max);
     if retransmits == 0 {
         return interval;
     }
@@ -74,6 +85,25 @@ pub fn timeout(retransmits: u8, params: &Params, now: Instant, since: Instant) -
 pub struct SynAckParams {
     /// `TCP_SYNCNT` of the listener, else `tcp_synack_retries`; default 5.
     pub retries: u8,
+}
+
+/// How often a SYN-ACK goes again when the queue of half-open connections fills up (Linux `reqsk_timer_handler`).
+///
+/// Half of the room is kept for the young, those whose SYN-ACK was never repeated: the old ones are most likely never
+/// to be completed. If more than half of `backlog` (taken for eight at least) is used, the limit falls by one for every
+/// halving of the share of the young below a half, but not below 2. `half_open` counts all of a listener's, `young` the
+/// young ones among them, the one whose timer fired included, if it is.
+pub fn crowded_syn_ack_retries(retries: u8, half_open: u32, young: u32, backlog: u32) -> u8 {
+    if u64::from(half_open) * 2 <= u64::from(backlog.max(8)) {
+        return retries;
+    }
+    let (half_open, mut young, mut left) = (u64::from(half_open), u64::from(young) * 2, retries);
+    // Each round doubles `young` or ends; with none, `left` ends it.
+    while left > 2 && half_open >= young {
+        left -= 1;
+        young *= 2;
+    }
+    left
 }
 
 /// How long to wait after a SYN-ACK, `retransmits` periods having gone before.
@@ -138,9 +168,9 @@ mod tests {
 
     /// Connects at 0 into silence: when each SYN leaves, then when and why it is over.
     fn silent_peer(params: &Params) -> (Vec<u64>, u64, Cause) {
-        let (since, mut retransmits, mut sends) = (at(0), 0, vec![0]);
+        let (since, mut retransmits, mut backoff, mut sends) = (at(0), 0, 0, vec![0]);
         let mut now = since;
-        let mut due = now + timeout(0, params, now, since);
+        let mut due = now + timeout(0, 0, params, now, since);
         loop {
             let asked = Facts { due, since: Some(since), retransmits, outstanding: true, ..facts(now) };
             match Handshake.verdict(&asked, params) {
@@ -151,7 +181,8 @@ mod tests {
                 Verdict::Probe => {
                     sends.push(millis(now));
                     retransmits += 1;
-                    due = now + timeout(retransmits, params, now, since);
+                    backoff = backoff_after(retransmits, backoff, params);
+                    due = now + timeout(retransmits, backoff, params, now, since);
                 }
                 Verdict::Abort(cause) => return (sends, millis(now), cause),
             }
@@ -249,6 +280,27 @@ mod tests {
             syn_ack_verdict(&Facts { due: at(9), ..facts(at(8)) }, &SynAckParams { retries: 0 }),
             Verdict::Wait(at(9))
         );
+    }
+
+    #[test]
+    fn a_crowded_queue_gives_up_the_old_sooner_and_never_below_two() {
+        // retries, half-open, young, backlog; what is left.
+        let rows = [
+            (5, 4, 0, 8, 5),
+            (5, 5, 0, 8, 2),
+            (5, 4, 0, 1, 5),
+            (5, 5, 5, 8, 5),
+            (5, 8, 4, 8, 4),
+            (5, 8, 2, 8, 3),
+            (5, 9, 4, 8, 4),
+            (5, 8, 1, 8, 2),
+            (1, 8, 0, 8, 1),
+            (255, u32::MAX, 1, 8, 224),
+        ];
+        for (retries, half_open, young, backlog, expected) in rows {
+            let actual = crowded_syn_ack_retries(retries, half_open, young, backlog);
+            assert_eq!(actual, expected, "{retries} {half_open} {young} {backlog}");
+        }
     }
 
     #[test]

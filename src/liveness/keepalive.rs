@@ -15,11 +15,9 @@
 //! So an answered probe is followed by the next at `max(probe + interval, answer + idle)`. A user timeout replaces the
 //! count, both ways: death at the first tick after a probe with a silence that long. It does not shorten the tick.
 
+use super::retransmission::REFUSED_RETRY;
 use super::{Cause, Facts, Verdict};
 use crate::time::{Duration, Instant};
-
-/// A probe that the local device refused is tried again after this (Linux `TCP_RESOURCE_PROBE_INTERVAL`).
-const REFUSED_RETRY: Duration = Duration::from_millis(500);
 
 /// The settings of one connection, read at each tick.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,7 +87,8 @@ impl Keepalive {
         self.arm(now + params.interval);
     }
 
-    /// The local device refused the probe, which does not count.
+    /// The local device refused the probe, which does not count; the next try comes after
+    /// [`REFUSED_RETRY`](super::retransmission::REFUSED_RETRY).
     pub fn on_probe_refused(&mut self, now: Instant) {
         self.arm(now + REFUSED_RETRY);
     }

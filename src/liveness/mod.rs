@@ -8,6 +8,7 @@
 //! |---|---|---|
 //! | [`handshake`] | SYN-SENT, SYN-RECEIVED | [`Cause::Handshake`] |
 //! | [`retransmission`], with [`rto`] | data or FIN in flight | [`Cause::Retransmission`] |
+//! | [`black_hole`] | the same, and the path is in doubt | never: it makes segments smaller |
 //! | [`user_timeout`] | `TCP_USER_TIMEOUT` is set; wraps the others | [`Cause::UserTimeout`] |
 //! | [`zero_window`] | data queued, none in flight, window closed | [`Cause::ZeroWindow`] |
 //! | [`keepalive`] | nothing outstanding, `SO_KEEPALIVE` on | [`Cause::Keepalive`] |
@@ -15,6 +16,7 @@
 //! | [`fin_wait2`] | FIN-WAIT-2 and closed by the application | silently |
 //! | [`time_wait`] | TIME-WAIT | silently |
 
+pub mod black_hole;
 pub mod fin_wait2;
 pub mod handshake;
 pub mod keepalive;

@@ -9,12 +9,15 @@
 //!
 //! - The limit is a lower bound: death is at the first expiry at or past it. By default that is 924.6 s after the first
 //!   retransmission at the earliest, 925.6 s after the first send with an RTO of 201 ms, 967 s with one of a second.
+//! - R1 (`tcp_retries1`, 3.0 s) changes nothing on the wire. It is the moment to doubt the path: the application is
+//!   told once per episode, and [`black_hole`](super::black_hole) may try smaller segments.
 //! - One retransmission is always made, even with `tcp_retries2 = 0`.
 //! - Partial progress grants one more retransmission but does not move the clock; only the end of the episode does.
 //!
 //! Linux: `tcp_retransmit_timer`, `tcp_write_timeout`, `retransmits_timed_out`, `tcp_model_timeout`,
 //! `tcp_ld_RTO_revert`.
 
+use super::black_hole::BlackHole;
 use super::rto::backed_off;
 use super::user_timeout::{self, millis};
 use super::{Cause, Facts, Verdict};
@@ -22,6 +25,10 @@ use crate::time::{Duration, Instant, TICK};
 
 /// The RTO of the modelled connection, in synchronized states, whatever `tcp_rto_min_us` says (Linux `TCP_RTO_MIN`).
 pub const MODEL_BASE: Duration = Duration::from_millis(200);
+
+/// After a retransmission that the local device refused the next try comes this much later (Linux
+/// `TCP_RESOURCE_PROBE_INTERVAL`).
+pub const REFUSED_RETRY: Duration = Duration::from_millis(500);
 
 /// So many expiries of a thin stream leave its RTO alone (Linux `TCP_THIN_LINEAR_RETRIES`).
 const THIN_LINEAR_RETRIES: u8 = 6;
@@ -62,12 +69,18 @@ pub struct Retransmission {
     pub retransmits: u8,
     /// How often the RTO is doubled. It outlives the episode until a new round-trip sample (Linux `icsk_backoff`).
     pub backoff: u8,
+    /// Whether R1 has passed in this episode.
+    pub doubted: bool,
+    /// How small segments must be, because the path was in doubt.
+    pub black_hole: BlackHole,
 }
+
+const _: () = assert!(size_of::<Retransmission>() == 16);
 
 impl Retransmission {
     /// Nothing was retransmitted yet.
     pub const fn new() -> Self {
-        Self { since: None, retransmits: 0, backoff: 0 }
+        Self { since: None, retransmits: 0, backoff: 0, doubted: false, black_hole: BlackHole::NONE }
     }
 
     /// What to do now: `Wait` until the timer is due, `Probe` to resend the first unacknowledged segment, or give up.
@@ -114,6 +127,12 @@ impl Retransmission {
         self.backoff = self.backoff.saturating_add(1);
     }
 
+    /// The local device refused what [`on_expiry`](Self::on_expiry) sent: wait [`REFUSED_RETRY`] and resend. The expiry
+    /// counts, the doubling does not: the path was not even tried (Linux `tcp_retransmit_timer`).
+    pub const fn on_refused(&mut self) {
+        self.backoff = self.backoff.saturating_sub(1);
+    }
+
     /// How long to arm the timer for: `rto` backed off, and after an expiry cut to the user timeout.
     ///
     /// Also right when an ACK restarts the timer after [`on_progress`](Self::on_progress): Linux does not cut it there.
@@ -138,10 +157,11 @@ impl Retransmission {
     /// All that was outstanding when the loss was found is acknowledged; the clock stops.
     pub const fn on_episode_end(&mut self) {
         self.since = None;
+        self.doubted = false;
     }
 
-    /// R1: whether the path is suspect, for an event or for path MTU black hole detection. `retries1` is
-    /// `tcp_retries1`.
+    /// R1: whether the path is in doubt. Asked when the timer fires, before the expiry counts. `retries1` is
+    /// `tcp_retries1`, default 3. A user timeout does not change it.
     pub fn is_past_retries1(&self, now: Instant, retries1: u8, rto_max: Duration) -> bool {
         has_timed_out(self.retransmits, self.since, now, model_timeout(retries1, MODEL_BASE, rto_max))
     }
@@ -187,7 +207,7 @@ mod tests {
         let (mut now, mut sends) = (Instant::ORIGIN, Vec::new());
         let mut due = now + rule.timeout(rto, now, params);
         loop {
-            let Retransmission { since, retransmits, backoff } = rule;
+            let Retransmission { since, retransmits, backoff, .. } = rule;
             match rule.verdict(&Facts { due, since, retransmits, backoff, rto, ..facts(now) }, params) {
                 Verdict::Wait(at) => {
                     assert_eq!(at, due);
@@ -384,7 +404,7 @@ mod tests {
     fn a_resend_into_a_shut_window_backs_off_and_is_not_counted() {
         let mut rule = Retransmission::new();
         rule.on_shrunk_expiry(at(204));
-        assert_eq!(rule, Retransmission { since: Some(at(204)), retransmits: 0, backoff: 1 });
+        assert_eq!(rule, Retransmission { since: Some(at(204)), retransmits: 0, backoff: 1, ..Retransmission::new() });
     }
 
     #[test]
@@ -419,17 +439,20 @@ mod tests {
     #[test]
     fn a_late_icmp_makes_the_timer_fire_at_once() {
         for (now, verdict) in [(1019, Verdict::Wait(at(1020))), (1020, Verdict::Probe), (9000, Verdict::Probe)] {
-            let mut rule = Retransmission { since: Some(at(204)), retransmits: 2, backoff: 2 };
+            let mut rule = Retransmission { since: Some(at(204)), retransmits: 2, backoff: 2, ..Retransmission::new() };
             assert_eq!(rule.revert(ms(204), RTO_MAX, at(612), at(now)), verdict, "{now}");
-            assert_eq!(rule, Retransmission { since: Some(at(204)), retransmits: 2, backoff: 1 });
+            assert_eq!(
+                rule,
+                Retransmission { since: Some(at(204)), retransmits: 2, backoff: 1, ..Retransmission::new() }
+            );
         }
-        let not_ours = Retransmission { since: None, retransmits: 0, backoff: 2 };
+        let not_ours = Retransmission { since: None, retransmits: 0, backoff: 2, ..Retransmission::new() };
         assert!(!not_ours.can_revert(), "a doubling that outlived its episode stays");
     }
 
     #[test]
     fn counters_saturate() {
-        let mut rule = Retransmission { since: None, retransmits: 255, backoff: 255 };
+        let mut rule = Retransmission { since: None, retransmits: 255, backoff: 255, ..Retransmission::new() };
         rule.on_expiry(at(1), &DEFAULT, false);
         rule.on_shrunk_expiry(at(1));
         assert_eq!((rule.retransmits, rule.backoff), (255, 255));

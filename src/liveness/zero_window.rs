@@ -15,6 +15,7 @@
 //! Linux: `tcp_probe_timer`, `tcp_send_probe0`, `tcp_probe0_when`, `tcp_ack_probe`, `tcp_rtx_probe0_timed_out`.
 
 use super::orphan::{self, Orphan};
+use super::retransmission::REFUSED_RETRY;
 use super::rto::backed_off;
 use super::user_timeout::{self, millis};
 use super::{Cause, Facts, Verdict};
@@ -77,6 +78,15 @@ impl ZeroWindow {
     pub fn on_probe_sent(&mut self, now: Instant, backoff: u8, params: &Params) -> u8 {
         self.since.get_or_insert(now);
         if backoff < params.retries { backoff + 1 } else { backoff }
+    }
+
+    /// The local device refused a probe, or the data that a window opened by a little let out. It counts all the same,
+    /// but is not backed off for. Returns the backoff to go on with, and how long to wait.
+    ///
+    /// At `retries` the backoff may or may not have grown with this probe; then it is left.
+    pub fn on_refused(&self, backoff: u8, now: Instant, params: &Params) -> (u8, Duration) {
+        let backoff = if backoff < params.retries { backoff.saturating_sub(1) } else { backoff };
+        (backoff, user_timeout::clamp(REFUSED_RETRY, params.user_timeout, self.since, now, MIN_CUT))
     }
 
     /// The window admits the whole first queued buffer, or the queue is empty; the clock stops. The backoff ends too.

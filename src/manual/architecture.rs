@@ -78,7 +78,8 @@
 //! **`net`** puts a stack behind one lock (`src/net/host.rs`). An application's call changes the stack, sends what
 //! follows from it and wakes whom it concerns, in its own thread. `src/net/driver.rs` is the other thread: it sleeps
 //! until a packet comes or the next deadline, so probes leave while the application sleeps. `wire` keeps the one packet
-//! that a full device refused, `tap` shows packets to an observer and a capture, `namespace` makes the private kernel.
+//! that a busy device did not take, `tap` shows packets to an observer and a capture, `namespace` makes the private
+//! kernel.
 //!
 //! **`sim`** holds several stacks and a queue of arrivals. Time goes from event to event; `src/sim/link.rs` decides
 //! what happens to a packet on its way, from a seed; equal seeds give equal traces

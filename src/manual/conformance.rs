@@ -24,7 +24,7 @@
 //! | small segments wait for all data in flight (3.7.4) | only for another small one | as Linux |
 //! | PAWS answers an old segment with an ACK (RFC 7323 5.3) | not an old empty one left of the window | as Linux |
 //! | urgent data is told apart (3.8.5) | told apart, or in line by option | always in line |
-//! | an MSS larger than the path is found by probing (RFC 4821) | by option | not yet |
+//! | an MSS larger than the path is found by probing (RFC 4821) | by option | by option, downward only |
 //!
 //! # This crate against Linux
 //!
@@ -55,9 +55,8 @@
 //! - **Congestion control**: CUBIC, as in Linux, and Reno. What CUBIC remembers between flights is `W_max` only.
 //! - **Buffers** grow as in Linux, but are counted in bytes of payload. A send buffer begins with 256 KiB, not 16.
 //! - **Path MTU**: an ICMP "too big" makes one connection's segments smaller. Nothing is remembered for the next one,
-//!   and nothing is probed.
-//! - **Backlog**: no SYN cookies, and no fewer SYN-ACKs while the backlog is half full. A full one drops SYNs.
-//! - **`tcp_rto_min_us`, `tcp_rto_max_ms`** act on live connections; Linux reads them when a socket is made.
+//!   and a black hole makes segments smaller for good: larger ones are not tried again (`tcp_mtu_probing` = 2 means 1).
+//! - **Backlog**: no SYN cookies. A full one drops SYNs.
 //! - **The whole stack's limit on challenge ACKs** (`tcp_challenge_ack_limit`) is left out, as it is off in Linux; the
 //!   limit per connection is there.
 //! - **Segmentation offload**: every segment is a packet of its own.
@@ -65,11 +64,11 @@
 //!   where Linux never writes again; 0 s between keepalive probes count as 1 s.
 //! - **Options**: `SO_SNDBUF` and `SO_RCVBUF` have no `wmem_max` and `rmem_max` above them. The window is not kept a
 //!   segment below the receive buffer, as Linux keeps `TCP_WINDOW_CLAMP` of a connection that set none.
-//! - **`tcp_retries1`** is read by nobody: there are no routes to doubt.
-//! - **A probe that the device refuses** counts as sent: the stack does not hear of the refusal.
+//! - **`tcp_retries1`**: there are no routes to look up anew. The application is told instead, which Linux does not.
 //! - **ECN** is neither asked for nor accepted.
 //! - **Small segments** are resent as they were; Linux merges them up to the MSS.
-//! - **A reception in the fast path** clears the count of probes here, as [`liveness`](super::liveness) says.
+//! - **Data in the fast path** is told from other data as Linux tells it, but for the kernel's memory: of small
+//!   segments behind others that nobody has read, it counts about every fifth as an answer to a probe; here none does.
 //!
 //! Tests of both lists: `tests/segments.rs::a_reset_right_of_what_is_held_beyond_a_gap_counts_as_exact`,
 //! `tests/segments.rs::after_the_peers_fin_its_reset_may_be_one_short`,
@@ -78,6 +77,8 @@
 //! `tests/windows.rs::half_the_peers_window_without_a_push_is_pushed`,
 //! `tests/reassembly.rs::rfc9293_must_62_urgent_data_stays_in_line`,
 //! `tests/icmp.rs::every_error_ends_a_connect_at_once`,
+//! `tests/liveness/doubt.rs::a_path_in_doubt_is_tried_with_smaller_segments`,
+//! `tests/liveness/predicted.rs::behind_unread_data_an_answer_that_is_data_does_not_end_the_count_of_probes`,
 //! `tests/icmp.rs::rfc9293_must_47_56_an_established_connection_only_remembers`,
 //! `tests/time_wait.rs::time_wait_is_a_minute_whatever_tcp_fin_timeout_says`,
 //! `tests/recovery.rs::a_partial_ack_resends_the_next_hole`,

@@ -4,8 +4,7 @@
 //!
 //! [`Sysctl::LINUX`](crate::config::Sysctl::LINUX) has Linux's own defaults, as read on 6.18; that is the reason for
 //! each of them, and what the column adds is why Linux's choice serves. The whole struct is read at each use, so a
-//! change touches live connections; what is marked *at the start* is read when the stack, the listener or the
-//! connection is made. (Linux reads the two RTO bounds when a socket is made. Here they act at once.)
+//! change touches live connections; what is marked *at the start* is read when the listener or the connection is made.
 //!
 //! `net::sysctl::from_proc` takes the machine's own instead; other systems' numbers stand beside, as
 //! [`Sysctl::FREEBSD`](crate::config::Sysctl::FREEBSD), `MACOS`, `WINDOWS`, `LINUX_6_1` and
@@ -16,22 +15,22 @@
 //! | `tcp_keepalive_time` | 7200 | s; the two hours of RFC 9293 3.8.4, so that probing is never a burden unasked |
 //! | `tcp_keepalive_intvl` | 75 | s; outlasts a rebooting router |
 //! | `tcp_keepalive_probes` | 9 | with the above 11 minutes of doubt: one lost probe proves nothing |
-//! | `tcp_retries1` | 3 | read by nobody yet: 3.0 s, after which a path is suspect; nothing on the wire depends on it |
+//! | `tcp_retries1` | 3 | stands for 3.0 s, after which the application hears that the path is in doubt |
 //! | `tcp_retries2` | 15 | stands for 924.6 s, above the 100 s of RFC 9293 3.8.3; as a count for window probes |
 //! | `tcp_orphan_retries` | 0 | means 8 while the timeout is below its maximum: 102.2 s |
 //! | `tcp_syn_retries` | 6 | 131 s with the next one; below the three minutes of the RFC |
 //! | `tcp_syn_linear_timeouts` | 4 | tries a second apart: the fifth SYN leaves at 4 s, not at 15 |
 //! | `tcp_synack_retries` | 5 | 63 s: the client repeats its SYN anyway |
-//! | `tcp_rto_min_us` | 200000 | µs under the variance term; above any sane delayed ACK's 40 to 200 ms |
-//! | `tcp_rto_max_ms` | 120000 | ms; the RFC allows no less than 60 s |
+//! | `tcp_rto_min_us` | 200000 | µs under the variance term, above a delayed ACK's 40 to 200 ms; *at the start* |
+//! | `tcp_rto_max_ms` | 120000 | ms; the RFC allows no less than 60 s; *at the start* |
 //! | `tcp_fin_timeout` | 60 | s; an orphan in FIN-WAIT-2 waits for a peer that may never close |
 //! | `tcp_tw_reuse` | 2 | loopback only: elsewhere old segments may still be under way |
 //! | `tcp_tw_reuse_delay` | 1000 | ms; one tick of the slowest timestamp clock (RFC 7323) |
 //! | `tcp_rfc1337` | 0 | an exact reset ends TIME-WAIT: whoever knows the number is the peer |
 //! | `tcp_abort_on_overflow` | 0 | a busy server's client tries again instead of failing |
-//! | `tcp_max_syn_backlog` | 2048 | half-open connections of the stack; *at the start* |
+//! | `tcp_max_syn_backlog` | 2048 | half-open connections of the stack |
 //! | `somaxconn` | 4096 | `listen` grants no more; *at the start* of a listener |
-//! | `tcp_max_tw_buckets` | 131072 | of 88 bytes: 11.5 MB; beyond it a connection ends without one; *at the start* |
+//! | `tcp_max_tw_buckets` | 131072 | of 88 bytes: 11.5 MB; beyond it a connection ends without one |
 //! | `tcp_max_orphans` | 131072 | beyond it `close` resets; Linux derives both from its memory |
 //! | `tcp_invalid_ratelimit` | 500 | ms between answers to what is not acceptable: two confused peers do not storm |
 //! | `tcp_timestamps` | 1 | with an offset, so that they do not tell the uptime; *at the start* of a connection |
@@ -50,7 +49,10 @@
 //! | `tcp_notsent_lowat` | 4294967295 | bytes that may wait unsent; the send queue's own limit comes first |
 //! | `tcp_rmem` | 4096 131072 33554432 | bytes; half is window; it grows from the second to the third |
 //! | `tcp_wmem` | 4096 16384 4194304 | bytes; the second (256 KiB at least) grows with the window up to the third |
-//! | `ip_local_port_range` | 32768 60999 | *at the start* of the stack |
+//! | `tcp_mtu_probing` | 0 | a small segment costs more than it saves, unless the path has a black hole; 2 means 1 |
+//! | `tcp_base_mss` | 1024 | bytes; with headers below the 1280 that every IPv6 path carries |
+//! | `tcp_mtu_probe_floor` | 48 | bytes; a path that swallows these carries nothing |
+//! | `ip_local_port_range` | 32768 60999 | what Linux chooses from |
 //!
 //! # The stack itself
 //!
@@ -81,6 +83,7 @@
 //! | `with_tcp_user_timeout` | `TCP_USER_TIMEOUT` | 1 ms to 2^31 − 1 ms | off |
 //! | `with_tcp_syncnt` | `TCP_SYNCNT` | 1 to 127 | `tcp_syn_retries`; `tcp_synack_retries` for a listener |
 //! | `with_tcp_linger2` | `TCP_LINGER2` | s; above 120 is 120, negative skips the state | `tcp_fin_timeout` |
+//! | `with_ip_recverr` | `IP_RECVERR`, `IPV6_RECVERR` | off, on | off: ICMP errors wait until a rule gives up |
 //! | `with_linger` | `SO_LINGER` | s; only exactly 0 resets | a FIN |
 //! | `with_defer_accept_periods` | `TCP_DEFER_ACCEPT` | SYN-ACK periods | off |
 //! | `with_tcp_nodelay` | `TCP_NODELAY` | off, on | off: small segments wait for one another |
@@ -89,7 +92,8 @@
 //! | `with_tcp_maxseg` | `TCP_MAXSEG` | 88 to 32767 bytes | what the MTU allows |
 //! | `with_tcp_rto_max_ms` | `TCP_RTO_MAX_MS` | 1000 to 120000 ms | `tcp_rto_max_ms` |
 //! | `with_tcp_rto_min_us` | `TCP_RTO_MIN_US` | 1001 to 200000 µs, in ms | `tcp_rto_min_us` |
-//! | `with_tcp_delack_max_us` | `TCP_DELACK_MAX_US` | the same | 200 ms; always below the smallest RTO |
+//! | `with_rto_bounds_of` | both | what the sysctls say | as they were when it was made |
+//! | `with_tcp_delack_max_us` | `TCP_DELACK_MAX_US` | as `TCP_RTO_MIN_US` | 200 ms; always below the smallest RTO |
 //! | `with_send_buffer_size` | `SO_SNDBUF` | bytes, doubled, 4608 at least | 256 KiB, or `tcp_wmem` if more |
 //! | `with_recv_buffer_size` | `SO_RCVBUF` | bytes, doubled, 2304 at least; half is window | `tcp_rmem`: 64 KiB |
 //! | `with_tcp_window_clamp` | `TCP_WINDOW_CLAMP` | bytes of window, 1152 at least | what the buffer allows |

@@ -15,6 +15,7 @@
 //! | RST, exact, after the peer's FIN (CLOSE-WAIT) | `BrokenPipe` | EPIPE | nothing |
 //! | RST in the window but not exact; any SYN | none, it lives | – | a challenge ACK |
 //! | ICMP in an established connection | none, remembered | – | nothing |
+//! | the same with `IP_RECVERR` | `Unreachable`, once; it goes on | see below | nothing |
 //! | data for a side that was shut down | `Reset` | ECONNRESET | RST |
 //! | `close` with unread data, or `SO_LINGER` 0 | – | – | RST+ACK |
 //! | an orphan's end, FIN-WAIT-2, TIME-WAIT | nobody is left to tell | – | nothing |

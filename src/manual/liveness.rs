@@ -21,8 +21,10 @@
 //! - an ICMP message of any kind;
 //! - anything that *we* send: a connection that only talks is as silent as one that does not.
 //!
-//! One difference to Linux: in its fast path, new data with an unchanged ACK number refreshes the time of the last
-//! reception but leaves the probes counted as unanswered. Here it clears them.
+//! One oddity, Linux's and ours: the next data in order whose ACK number, window and options bring nothing new
+//! refreshes the time of the last reception and nothing else, as long as something waits to be read or to be sent. The
+//! probes stay counted as unanswered; a peer should answer them with an ACK of its own, and every TCP does.
+//! `tests/liveness/predicted.rs::behind_unread_data_an_answer_that_is_data_does_not_end_the_count_of_probes`
 //!
 //! # One timer, one owner
 //!
@@ -44,7 +46,8 @@
 //! Small numbers end by time, in spite of the linear retries: with `tcp_syn_retries` = 2 the SYNs leave at 0 to 5 s and
 //! it is over at 7 s. A RST ends it at once with ECONNREFUSED, and so does ICMP with what it says; an answer with a
 //! wrong ACK number draws a RST and, the first time, hurries the next SYN. A SYN-ACK is repeated after 1, 3, 7, 15 and
-//! 31 s (`tcp_synack_retries` = 5) and forgotten at 63 s, in silence on both sides.
+//! 31 s (`tcp_synack_retries` = 5) and forgotten at 63 s, in silence on both sides; at 7 s if the listener's queue is
+//! more than half full of such.
 //!
 //! `src/liveness/handshake.rs::a_silent_peer_gets_these_syns`,
 //! `src/liveness/handshake.rs::a_silent_client_gets_these_syn_acks`,
@@ -83,7 +86,14 @@
 //!
 //! What follows from the same two facts: one retransmission is always made, even with `tcp_retries2` = 0. Progress that
 //! does not end the episode of loss grants one more retransmission and does not move the clock. And `tcp_retries1` (3,
-//! 3.0 s by the same sum) puts nothing on the wire.
+//! 3.0 s by the same sum) puts nothing on the wire: it is when the application hears
+//! [`Event::PathDoubtful`](crate::tcp::Event::PathDoubtful), once an episode, and when `tcp_mtu_probing` = 1, off by
+//! default, begins to cut what is resent: to 1024 bytes, then to half as many at each expiry. A path that swallows long
+//! segments without a word answers then.
+//!
+//! Not every try reaches the wire. A packet that the *local* device drops, and says so, says nothing of the peer: new
+//! data counts as not sent, and what a timer sent goes again after 500 ms, without backoff. The clock runs on all the
+//! same, and such a probe of a window counts; one of keepalive does not.
 //!
 //! All these lines are of a connection without SACK. With it, as by default, a *tail loss probe* goes first
 //! (`tcp_early_retrans` 3): new data if the window admits any, else the last segment again, two round trips after the
@@ -104,7 +114,9 @@
 //! `src/liveness/rto.rs::the_timeout_is_never_exactly_the_floor`,
 //! `tests/liveness/retransmission.rs::retries2_is_a_time_and_by_default_925_s`,
 //! `tests/liveness/retransmission.rs::partial_progress_grants_a_retransmission_and_does_not_move_the_clock`,
-//! `tests/liveness/rto.rs::duplicate_acks_leave_the_timer_alone`
+//! `tests/liveness/rto.rs::duplicate_acks_leave_the_timer_alone`,
+//! `tests/liveness/doubt.rs::the_application_is_told_once_an_episode_that_the_path_is_in_doubt`,
+//! `tests/liveness/refused.rs::a_refused_retransmission_goes_again_in_half_a_second_without_backoff`
 //!
 //! # Idle: 7875 s, if asked at all
 //!

@@ -88,8 +88,8 @@
 //! Here it is sent for this death, and for no other:
 //! `tests/liveness/keepalive.rs::probes_carry_a_fresh_timestamp_and_so_does_the_reset`.
 //!
-//! **An option that is accepted and does nothing** (Demikernel). One that is not honoured does not exist here; the one
-//! setting that nothing reads yet, `tcp_retries1`, says so in [`defaults`](super::defaults).
+//! **An option that is accepted and does nothing** (Demikernel). One that is not honoured does not exist here, and
+//! what a setting means is said in [`defaults`](super::defaults).
 //!
 //! # Between the ends
 //!

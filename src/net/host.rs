@@ -187,7 +187,7 @@ impl Shared {
             wire.receive(now, packet, &mut host.stack);
         }
         host.stack.handle_timeout(now);
-        wire.retry(now, writable);
+        wire.retry(now, writable, &mut host.stack);
         wire.transmit(now, &mut host.stack);
         let woken = host.take_events();
         let wait = host.wait();

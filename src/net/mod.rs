@@ -142,7 +142,8 @@ impl Net {
     /// ours.
     ///
     /// # Errors
-    /// As [`Net::connect`]; `AddrInUse` if there is such a connection, `AddrNotAvailable` if `local` is not ours.
+    /// As [`Net::connect`]; `AddrInUse` if there is such a connection, `AddrNotAvailable` if `local` is not ours or
+    /// the last such connection is in TIME-WAIT and may not be taken over.
     pub fn connect_from(&self, local: SocketAddr, remote: SocketAddr) -> io::Result<TcpStream> {
         self.connect_within(Some(local), remote, Patience::Endless)
     }
@@ -268,7 +269,9 @@ impl From<ConnectError> for io::Error {
     /// The kinds that std gives for Linux's errors.
     fn from(error: ConnectError) -> Self {
         let kind = match error {
-            ConnectError::AddressFamily | ConnectError::PortsExhausted => io::ErrorKind::AddrNotAvailable,
+            ConnectError::AddressFamily | ConnectError::PortsExhausted | ConnectError::TimeWait => {
+                io::ErrorKind::AddrNotAvailable
+            }
             ConnectError::BadRemote => io::ErrorKind::InvalidInput,
             ConnectError::InUse => io::ErrorKind::AddrInUse,
             ConnectError::TooManyConnections => io::ErrorKind::OutOfMemory,

@@ -1,8 +1,9 @@
 //! The near end of the cable: packets leave by it one at a time, in order, and none is lost because the device is busy.
 //!
-//! A device that takes no more (EAGAIN, ENOBUFS) leaves one packet *in hand*: it goes first when the device is ready,
-//! and until then the stack is not asked for another, so that what waits, waits in the stack, where it can still be
-//! overtaken by what is more urgent.
+//! A device that is busy (EAGAIN) leaves one packet *in hand*: it goes first when the device is ready, and until then
+//! the stack is not asked for another, so that what waits, waits in the stack, where it can still be overtaken by what
+//! is more urgent. A device that has dropped a packet for want of room (ENOBUFS, ENOMEM) is another matter: the stack
+//! is told, and the connection decides when to try again, as in the kernel.
 
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
@@ -50,8 +51,8 @@ pub(super) struct HandWait {
     pub(super) until: Option<Instant>,
 }
 
-/// How long a device is left alone that refuses packets though poll(2) calls it ready, or that is out of memory.
-const REFUSED_PAUSE: Duration = Duration::from_millis(10);
+/// How long a device is left alone that is busy though poll(2) calls it ready.
+const BUSY_PAUSE: Duration = Duration::from_millis(10);
 
 /// Frames of at least this many bytes are handed to the stack to keep; of smaller ones it copies what it needs.
 const KEEP_FROM: usize = 512;
@@ -80,10 +81,10 @@ impl Wire {
     }
 
     /// Tries the packet in hand again, if its time has come. `writable`: poll(2) just said so.
-    pub(super) fn retry(&mut self, now: Instant, writable: bool) {
+    pub(super) fn retry(&mut self, now: Instant, writable: bool, stack: &mut Stack) {
         match self.hand {
-            Hand::UntilWritable(transmit) if writable => self.send(now, transmit, true),
-            Hand::Until(transmit, until) if until <= now => self.send(now, transmit, false),
+            Hand::UntilWritable(transmit) if writable => self.send(now, transmit, true, stack),
+            Hand::Until(transmit, until) if until <= now => self.send(now, transmit, false, stack),
             _ => {}
         }
     }
@@ -92,7 +93,7 @@ impl Wire {
     pub(super) fn transmit(&mut self, now: Instant, stack: &mut Stack) {
         while self.hand == Hand::Empty {
             let Some(transmit) = stack.poll_transmit(now, &mut self.packet) else { return };
-            self.send(now, transmit, false);
+            self.send(now, transmit, false, stack);
         }
     }
 
@@ -115,7 +116,7 @@ impl Wire {
     }
 
     /// Hands the packet in the buffer to the device. `called_ready`: poll(2) says that it takes one.
-    fn send(&mut self, now: Instant, transmit: Transmit, called_ready: bool) {
+    fn send(&mut self, now: Instant, transmit: Transmit, called_ready: bool, stack: &mut Stack) {
         let Transmit { len, kind, .. } = transmit;
         let packet = &self.packet[..len];
         let (direction, note) = (Direction::Outbound, transmit.note());
@@ -129,18 +130,25 @@ impl Wire {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock && !called_ready => {
                 self.hand = Hand::UntilWritable(transmit);
             }
-            Err(error) if is_full(&error) => self.hand = Hand::Until(transmit, now + REFUSED_PAUSE),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.hand = Hand::Until(transmit, now + BUSY_PAUSE);
+            }
             // An interface that is down, a packet too long for it: as on any other wire, it is lost.
             Err(error) => {
-                log::debug!("the device refused a packet of {len} bytes: {error}");
+                log::debug!("the device dropped a packet of {len} bytes: {error}");
+                if is_refusal(&error) {
+                    stack.handle_refused(now);
+                }
                 self.tap.show_lost(&seen, &error.to_string());
             }
         }
     }
 }
 
-fn is_full(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::WouldBlock || error.raw_os_error() == Some(Errno::NOBUFS.raw_os_error())
+/// Whether the packet was dropped for want of room here, which says nothing of the path (Linux `NET_XMIT_DROP`).
+fn is_refusal(error: &io::Error) -> bool {
+    let refusals = [Errno::NOBUFS, Errno::NOMEM];
+    refusals.iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
 }
 
 const CUT: &str = "lost: the wire is cut";

@@ -1,6 +1,6 @@
 //! What holds for a connection: its override, or else the sysctl, read at each use.
 
-use super::{CORK, KEEPALIVE, LINGER, NODELAY, Options, THIN_LINEAR};
+use super::{CORK, KEEPALIVE, LINGER, NODELAY, Options, RECVERR, THIN_LINEAR};
 use crate::config::Sysctl;
 use crate::liveness::handshake::defer_accept_secs;
 use crate::time::Duration;
@@ -52,6 +52,11 @@ impl Options {
     /// Whether a thin stream's first timeouts are linear: by the option or by the sysctl.
     pub const fn thin_linear_timeouts(&self, sysctl: &Sysctl) -> bool {
         self.tcp_thin_linear_timeouts() || sysctl.tcp_thin_linear_timeouts != 0
+    }
+
+    /// Whether ICMP errors are reported at once.
+    pub const fn ip_recverr(&self) -> bool {
+        self.switches & RECVERR != 0
     }
 
     /// `SO_LINGER`.

@@ -6,6 +6,7 @@
 mod by_name;
 mod effective;
 
+use crate::config::Sysctl;
 use crate::time::Duration;
 use core::fmt;
 
@@ -77,6 +78,7 @@ const NODELAY: u8 = 2;
 const CORK: u8 = 4;
 const LINGER: u8 = 8;
 const THIN_LINEAR: u8 = 16;
+const RECVERR: u8 = 32;
 
 /// Largest `TCP_KEEPIDLE` and `TCP_KEEPINTVL`, in seconds (Linux `MAX_TCP_KEEPIDLE`).
 const KEEP_SECONDS_MAX: u64 = 32_767;
@@ -251,6 +253,36 @@ impl Options {
         Ok(self)
     }
 
+    /// `IP_RECVERR` (`IPV6_RECVERR` over IPv6): an ICMP error about a live connection is reported at once, by
+    /// [`Event::Error`](crate::tcp::Event::Error) and the next call, instead of being remembered for the day a rule
+    /// gives up. The connection goes on either way. Off by default.
+    #[must_use]
+    pub const fn with_ip_recverr(mut self, on: bool) -> Self {
+        self.switch(RECVERR, on);
+        self
+    }
+
+    /// Fixes the bounds of the RTO that are not set to what `sysctl` says now, as Linux does when a socket is made:
+    /// later changes of `tcp_rto_min_us` and `tcp_rto_max_ms` do not reach it. Connections and listeners do this when
+    /// they are made; call it earlier for a socket that is made long before it connects.
+    #[must_use]
+    pub fn with_rto_bounds_of(mut self, sysctl: &Sysctl) -> Self {
+        self.rto_min_us = self.rto_min_us(sysctl);
+        self.rto_max_ms = u32::try_from(self.rto_max(sysctl).as_millis()).unwrap_or(u32::MAX);
+        self
+    }
+
+    /// The bounds of the RTO that are not set here are those of `before`: they were fixed once and stay.
+    pub(crate) const fn keeping_rto_bounds_of(mut self, before: &Self) -> Self {
+        if self.rto_min_us == 0 {
+            self.rto_min_us = before.rto_min_us;
+        }
+        if self.rto_max_ms == 0 {
+            self.rto_max_ms = before.rto_max_ms;
+        }
+        self
+    }
+
     /// `TCP_DEFER_ACCEPT` as the count of SYN-ACK periods that `liveness::handshake` computes from seconds; 0 is off.
     #[must_use]
     pub const fn with_defer_accept_periods(mut self, periods: u8) -> Self {
@@ -357,7 +389,6 @@ impl core::error::Error for OutOfRange {}
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Sysctl;
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -380,6 +411,20 @@ mod tests {
         sysctl.tcp_keepalive_time = 10;
         assert_eq!(options.keepalive_time(&sysctl), SECOND * 10);
         assert_eq!(options.keepalive_retries(&sysctl), 3);
+    }
+
+    #[test]
+    fn rto_bounds_are_fixed_once_and_an_option_overrides_them() {
+        let sysctl = Sysctl { tcp_rto_min_us: 50_000, tcp_rto_max_ms: 5000, ..Sysctl::LINUX };
+        let made = Options::new().with_rto_bounds_of(&sysctl);
+        let bounds = |options: Options| (options.rto_min_us(&Sysctl::LINUX), options.rto_max(&Sysctl::LINUX));
+        assert_eq!(bounds(made), (50_000, SECOND * 5));
+        assert_eq!(bounds(made.with_rto_bounds_of(&Sysctl::LINUX)), (50_000, SECOND * 5));
+        assert_eq!(bounds(made.with_tcp_rto_max_ms(7000).unwrap()), (50_000, SECOND * 7));
+        let replaced = Options::new().with_tcp_rto_min_us(60_000).unwrap().keeping_rto_bounds_of(&made);
+        assert_eq!(bounds(replaced), (60_000, SECOND * 5));
+        let wild = Sysctl { tcp_rto_min_us: 0, tcp_rto_max_ms: 0, ..Sysctl::LINUX };
+        assert_eq!(bounds(Options::new().with_rto_bounds_of(&wild)), (200_000, SECOND));
     }
 
     /// The fields of a `Sysctl` can be set past what Linux would take; a timer that is always due would spin.

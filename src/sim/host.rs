@@ -29,12 +29,14 @@ pub(super) struct Host {
     pub(super) asleep_until: Instant,
     /// Packets the device still takes; `None` for a device that is never full.
     pub(super) device_room: Option<usize>,
+    /// The device drops every packet, and says so.
+    pub(super) refuses: bool,
 }
 
 impl Host {
     pub(super) fn new(now: Instant, config: Config) -> Self {
         let stack = Stack::new(now, config);
-        Self { stack, clock_ahead_us: 0, asleep_until: Instant::ORIGIN, device_room: None }
+        Self { stack, clock_ahead_us: 0, asleep_until: Instant::ORIGIN, device_room: None, refuses: false }
     }
 
     pub(super) fn has_address(&self, address: IpAddr) -> bool {
@@ -86,7 +88,11 @@ impl Host {
             return None;
         }
         let now = self.clock(now);
-        let transmit = self.stack.poll_transmit(now, buffer)?;
+        let mut transmit = self.stack.poll_transmit(now, buffer)?;
+        while self.refuses {
+            self.stack.handle_refused(now);
+            transmit = self.stack.poll_transmit(now, buffer)?;
+        }
         if let Some(room) = &mut self.device_room {
             *room -= 1;
         }

@@ -288,6 +288,12 @@ impl Sim {
     pub fn set_device_room(&mut self, host: HostId, packets: Option<usize>) {
         self.hosts[host.0].device_room = packets;
     }
+
+    /// The host's device drops every packet from now on and says so, or stops doing that: see
+    /// [`Stack::handle_refused`](crate::stack::Stack::handle_refused). Such packets never enter the trace.
+    pub fn set_device_refusing(&mut self, host: HostId, refuses: bool) {
+        self.hosts[host.0].refuses = refuses;
+    }
 }
 
 /// Looking.

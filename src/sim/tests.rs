@@ -293,6 +293,19 @@ fn a_full_device_takes_what_it_said_and_the_rest_later() {
 }
 
 #[test]
+fn a_refusing_device_sends_nothing_and_the_stack_tries_again_by_itself() {
+    let mut pair = connected(1);
+    pair.sim.set_device_refusing(pair.a, true);
+    let before = pair.sim.trace().len();
+    pair.send(&[7; 4000]);
+    pair.sim.run_for(SECOND);
+    assert_eq!((pair.sim.trace().len(), pair.received()), (before, vec![]));
+    pair.sim.set_device_refusing(pair.a, false);
+    pair.sim.run_for(SECOND);
+    assert_eq!(pair.received(), [7; 4000]);
+}
+
+#[test]
 fn a_suspended_host_does_nothing_until_it_wakes() {
     let mut pair = connected(1);
     pair.sim.suspend(pair.b, 3 * SECOND);

@@ -3,6 +3,7 @@
 use crate::config::Sysctl;
 use crate::wire::IpOptions;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::ops::RangeInclusive;
 
 /// The configuration of a [`super::Stack`].
 ///
@@ -88,10 +89,14 @@ impl Config {
     /// The same with every field within its bounds, since fields can be set directly.
     pub(super) fn bounded(mut self) -> Self {
         self.mtu = self.mtu.max(MTU_MIN);
+        self
+    }
+
+    /// The ephemeral ports: at least one, and never 0.
+    pub(super) fn port_range(&self) -> RangeInclusive<u16> {
         let [first, last] = self.sysctl.ip_local_port_range;
         let first = first.max(1);
-        self.sysctl.ip_local_port_range = [first, last.max(first)];
-        self
+        first..=last.max(first)
     }
 
     /// Our address of the same family.

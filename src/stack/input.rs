@@ -137,7 +137,9 @@ impl Stack {
             return;
         };
         self.half_open_wheel.disarm(index);
-        self.half_open.remove_at(index);
+        if let Some(half) = self.half_open.remove_at(index) {
+            self.on_half_open_gone(&half);
+        }
         self.enqueue_accept(listener, id);
         self.stats.passive_opens += 1;
         self.deliver(now, id.0.index, flow, segment, frame);

@@ -5,7 +5,7 @@ use super::slab::{Key, Slab};
 use super::{ConnId, Half, Owner, Stack};
 use crate::options::Options;
 use crate::seq::SeqNum;
-use crate::tcp::{HalfOpen, Setup};
+use crate::tcp::{Crowd, HalfOpen, Setup};
 use crate::time::Instant;
 use crate::wire::{Flow, FlowKey, Segment};
 use alloc::collections::{BTreeMap, VecDeque};
@@ -23,6 +23,8 @@ pub(super) struct Listener {
     local: SocketAddr,
     backlog: u16,
     half_open: u32,
+    /// Those among them whose SYN-ACK timer never fired.
+    young: u32,
     options: Options,
     queue: VecDeque<ConnId>,
 }
@@ -114,7 +116,8 @@ impl Stack {
         let local = SocketAddr::new(local.ip(), local.port());
         let most = u16::try_from(self.config.sysctl.somaxconn).unwrap_or(u16::MAX);
         let backlog = backlog.min(most);
-        let listener = Listener { local, backlog, half_open: 0, options, queue: VecDeque::new() };
+        let options = options.with_rto_bounds_of(&self.config.sysctl);
+        let listener = Listener { local, backlog, half_open: 0, young: 0, options, queue: VecDeque::new() };
         self.listeners.insert(listener).ok_or(ListenError::TooMany)
     }
 
@@ -141,7 +144,7 @@ impl Stack {
     /// Replaces the options that future connections inherit.
     pub fn set_listener_options(&mut self, listener: ListenerId, options: Options) {
         if let Some(slot) = self.listener_mut(listener) {
-            slot.options = options;
+            slot.options = options.keeping_rto_bounds_of(&slot.options);
         }
     }
 
@@ -175,16 +178,29 @@ impl Stack {
 
     pub(super) fn enqueue_accept(&mut self, listener: ListenerId, id: ConnId) {
         if let Some(slot) = self.listener_mut(listener) {
-            slot.half_open = slot.half_open.saturating_sub(1);
             slot.queue.push_back(id);
         }
     }
 
-    /// A half-open block of this listener is gone.
-    pub(super) fn on_half_open_gone(&mut self, listener: ListenerId) {
-        if let Some(slot) = self.listener_mut(listener) {
+    /// A half-open block is gone, or became a connection.
+    pub(super) fn on_half_open_gone(&mut self, half: &Half) {
+        if let Some(slot) = self.listener_mut(half.listener) {
             slot.half_open = slot.half_open.saturating_sub(1);
+            slot.young = slot.young.saturating_sub(u32::from(half.block.is_young()));
         }
+    }
+
+    /// The SYN-ACK timer of a block fired for the first time.
+    pub(super) fn on_half_open_aged(&mut self, listener: ListenerId) {
+        if let Some(slot) = self.listener_mut(listener) {
+            slot.young = slot.young.saturating_sub(1);
+        }
+    }
+
+    /// What a SYN-ACK timer of this listener must know.
+    pub(super) fn crowd(&self, id: ListenerId) -> Option<Crowd> {
+        let slot = self.listener(id)?;
+        Some(Crowd { half_open: slot.half_open, young: slot.young, backlog: slot.backlog.into() })
     }
 
     /// A SYN for a listener: answered, unless its queues are full; then the peer's retry finds room, or not.
@@ -209,7 +225,9 @@ impl Stack {
         let setup = Setup { flow, iss, ts_offset: self.timestamp_offset(&key), mtu: self.config.mtu, options };
         let block = HalfOpen::new(now, &setup, &segment.header, &self.config.sysctl);
         let (due, syn_ack) = (block.due(), block.syn_ack(now));
-        let Some(slot) = self.half_open.insert(Half { block, listener: id }) else {
+        let full = self.half_open.len() >= self.config.sysctl.tcp_max_syn_backlog;
+        let half = Half { block, listener: id };
+        let Some(slot) = (!full).then(|| self.half_open.insert(half)).flatten() else {
             self.stats.req_q_full_drop += 1;
             return;
         };
@@ -217,6 +235,7 @@ impl Stack {
         self.half_open_wheel.arm(slot.index, due);
         if let Some(listener) = self.listener_mut(id) {
             listener.half_open += 1;
+            listener.young += 1;
         }
         self.reply(flow, syn_ack);
     }

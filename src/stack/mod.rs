@@ -60,7 +60,7 @@ pub mod wheel;
 
 use crate::buf::chain::Streams;
 use crate::stats::Stats;
-use crate::tcp::{Conn, Event, HalfOpen, TimeWait};
+use crate::tcp::{Conn, Emit, Event, HalfOpen, TimeWait};
 use crate::time::Instant;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -103,6 +103,8 @@ pub struct Stack {
     time_wait_wheel: Wheel,
     ready: Ready,
     replies: VecDeque<Reply>,
+    /// The connection's segment that went out last, if it may still turn out to be refused.
+    handed_out: Option<(ConnId, Emit)>,
     events: VecDeque<ConnId>,
     /// Whose writes found the memory budget spent; each at most once.
     starved: Vec<ConnId>,
@@ -175,24 +177,24 @@ impl Stack {
     /// An empty stack whose clock stands at `now`.
     pub fn new(now: Instant, config: Config) -> Self {
         let config = config.bounded();
-        let [first, last] = config.sysctl.ip_local_port_range;
         Self {
             now,
             conns: Slab::new(config.max_connections.min(Owner::INDEX)),
-            half_open: Slab::new(config.sysctl.tcp_max_syn_backlog.min(Owner::INDEX)),
-            time_wait: Slab::new(config.sysctl.tcp_max_tw_buckets.min(Owner::INDEX)),
+            half_open: Slab::new(Owner::INDEX),
+            time_wait: Slab::new(Owner::INDEX),
             demux: Demux::new(config.secret),
             conn_wheel: Wheel::new(now),
             half_open_wheel: Wheel::new(now),
             time_wait_wheel: Wheel::new(now),
             ready: Ready::new(),
             replies: VecDeque::new(),
+            handed_out: None,
             events: VecDeque::new(),
             starved: Vec::new(),
             warm: VecDeque::new(),
             listeners: Listeners::new(),
             isn: Isn::new(config.secret),
-            ports: Ports::new(config.secret).with_range(first..=last),
+            ports: Ports::new(config.secret),
             orphans: 0,
             memory_charged: 0,
             journals: Journals::new(),

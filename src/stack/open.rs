@@ -17,8 +17,10 @@ pub enum ConnectError {
     AddressFamily,
     /// The remote address is unspecified, broadcast or multicast, its port is 0, or it is our own end [MUST-46].
     BadRemote,
-    /// There is such a connection already, or its TIME-WAIT, which may not be taken over (EADDRNOTAVAIL).
+    /// There is such a connection already.
     InUse,
+    /// The last connection between these ports is in TIME-WAIT and may not be taken over yet (EADDRNOTAVAIL).
+    TimeWait,
     /// Every ephemeral port is taken for this remote (EADDRNOTAVAIL).
     PortsExhausted,
     /// There are [`super::Config::max_connections`].
@@ -31,6 +33,7 @@ impl fmt::Display for ConnectError {
             Self::AddressFamily => "no local address of this family",
             Self::BadRemote => "nobody can be reached at this address",
             Self::InUse => "this connection exists already",
+            Self::TimeWait => "the last such connection is in TIME-WAIT",
             Self::PortsExhausted => "no ephemeral port is free",
             Self::TooManyConnections => "too many connections",
         })
@@ -103,12 +106,15 @@ impl Stack {
                 Occupant::None => Ok((wanted, None)),
                 Occupant::Reusable(index, iss) => Ok((wanted, Some((index, iss)))),
                 Occupant::Taken => Err(ConnectError::InUse),
+                Occupant::Waiting => Err(ConnectError::TimeWait),
             };
         }
         let mut ports = core::mem::replace(&mut self.ports, super::Ports::new([0; 16]));
-        let taken =
-            |port| matches!(self.occupant(now, flow(port), false), Occupant::Taken) || self.is_listening(address, port);
-        let port = ports.pick(address, remote, taken);
+        let taken = |port| {
+            matches!(self.occupant(now, flow(port), false), Occupant::Taken | Occupant::Waiting)
+                || self.is_listening(address, port)
+        };
+        let port = ports.pick(address, remote, self.config.port_range(), taken);
         self.ports = ports;
         let port = port.ok_or(ConnectError::PortsExhausted)?;
         match self.occupant(now, flow(port), false) {
@@ -133,7 +139,7 @@ impl Stack {
                     if explicit { block.takeover() } else { block.reuse(now, &self.config.sysctl, loopback) }
                 },
             );
-        iss.map_or(Occupant::Taken, |iss| Occupant::Reusable(index, iss))
+        iss.map_or(Occupant::Waiting, |iss| Occupant::Reusable(index, iss))
     }
 
     fn is_listening(&self, address: IpAddr, port: u16) -> bool {
@@ -149,5 +155,6 @@ impl Stack {
 enum Occupant {
     None,
     Reusable(u32, SeqNum),
+    Waiting,
     Taken,
 }

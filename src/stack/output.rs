@@ -1,9 +1,9 @@
 //! The next packet to send: immediate answers first, then connections in turn.
 
-use super::Stack;
+use super::{ConnId, Stack};
 use crate::buf::SendBuffer;
 use crate::stats::Stats;
-use crate::tcp::{Emit, EmitKind};
+use crate::tcp::EmitKind;
 use crate::time::Instant;
 use crate::wire::{self, Echo, Flags, Flow, Header};
 use alloc::collections::VecDeque;
@@ -62,7 +62,22 @@ impl Stack {
             debug_assert!(false, "the buffer must hold a packet of MTU size");
             return None;
         }
+        self.handed_out = None;
         self.transmit_reply(&mut packet[..mtu]).or_else(|| self.transmit_conn(now, packet))
+    }
+
+    /// The device refused the packet that [`Stack::poll_transmit`] wrote last: it dropped it and said so, as a queue
+    /// without room does (ENOBUFS; Linux `NET_XMIT_DROP`). Tell it before anything else. The connection then takes the
+    /// segment for one that never left, and tries again in half a second or at the next ACK: see
+    /// [`Conn::handle_refused`](crate::tcp::Conn::handle_refused). A refused answer is lost, like any other.
+    ///
+    /// A device that is busy is another matter (EAGAIN): keep the packet, and ask for none until it takes it.
+    pub fn handle_refused(&mut self, now: Instant) {
+        let now = self.advance(now);
+        let Some((id, emit)) = self.handed_out.take() else { return };
+        let Some(index) = self.index_of(id) else { return };
+        self.stats.retrans_fail += u64::from(emit.kind == EmitKind::Retransmission);
+        self.with(index, None, |conn, sysctl, queues| conn.handle_refused(now, &emit, sysctl, queues));
     }
 
     /// Whether [`Stack::poll_transmit`] may have something.
@@ -114,6 +129,7 @@ impl Stack {
         loop {
             let index = self.ready.pop()?;
             let ip = self.config.ip;
+            let key = self.conns.key_at(index);
             let written = self.with(index, None, |conn, sysctl, queues| {
                 let emit = conn.poll_transmit(now, sysctl, queues)?;
                 let fill = |payload: &mut [u8]| queues.copy_out(emit.offset, payload);
@@ -121,11 +137,12 @@ impl Stack {
                 Some((len, emit))
             });
             if let Some(Some((len, emit))) = written {
-                let Emit { header, kind, .. } = emit;
-                self.count(&header, kind == EmitKind::Retransmission);
+                let kind = emit.kind;
+                self.count(&emit.header, kind == EmitKind::Retransmission);
                 if !self.journals.is_empty() {
                     self.note_emit(index, &emit);
                 }
+                self.handed_out = key.map(|key| (ConnId(key), emit));
                 return Some(Transmit { len, segment_size: None, kind: Some(kind) });
             }
         }

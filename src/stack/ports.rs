@@ -22,7 +22,6 @@ use siphasher::sip::SipHasher13;
 #[derive(Clone)]
 pub(crate) struct Ports {
     hasher: SipHasher13,
-    range: RangeInclusive<u16>,
     /// How far the choices of each class of destinations have moved on.
     counters: Vec<u16>,
     /// How many choices there have been.
@@ -37,28 +36,26 @@ const COUNTERS: usize = 4096;
 const NOISE: u64 = 16;
 
 impl Ports {
-    /// `ip_local_port_range`: what Linux chooses from.
-    pub(crate) const RANGE_LINUX: RangeInclusive<u16> = 32_768..=60_999;
-
-    /// Chooses from [`RANGE_LINUX`](Self::RANGE_LINUX). `secret` must be unpredictable to peers; there is no default.
+    /// `secret` must be unpredictable to peers; there is no default.
     pub(crate) fn new(secret: [u8; 16]) -> Self {
         let hasher = SipHasher13::new_with_key(&secret);
-        Self { hasher, range: Self::RANGE_LINUX, counters: alloc::vec![0; COUNTERS], choices: 0 }
+        Self { hasher, counters: alloc::vec![0; COUNTERS], choices: 0 }
     }
 
-    /// Chooses from `range` instead, which should not contain 0; from an empty one nothing can be chosen.
-    pub(crate) fn with_range(self, range: RangeInclusive<u16>) -> Self {
-        Self { range, ..self }
-    }
-
-    /// A port for a connection from `local` to `remote` that is not `in_use` towards it; `None` if all of the range are
-    /// (Linux: EADDRNOTAVAIL). Asks `in_use` at most once for each port of the range.
-    pub(crate) fn pick(&mut self, local: IpAddr, remote: SocketAddr, in_use: impl Fn(u16) -> bool) -> Option<u16> {
-        let len = self.range.len() as u32;
+    /// A port out of `range` for a connection from `local` to `remote` that is not `in_use` towards it; `None` if all
+    /// are (Linux: EADDRNOTAVAIL). Asks `in_use` at most once for each port of the range, which should not contain 0.
+    pub(crate) fn pick(
+        &mut self,
+        local: IpAddr,
+        remote: SocketAddr,
+        range: RangeInclusive<u16>,
+        in_use: impl Fn(u16) -> bool,
+    ) -> Option<u16> {
+        let len = range.len() as u32;
         let destination = self.destination(local, remote);
         let counter = &mut self.counters[destination as usize % COUNTERS];
         let start = (destination >> 32) as u32 % len.max(1) + u32::from(*counter);
-        let port = |step: u32| self.range.start() + ((start + step) % len) as u16;
+        let port = |step: u32| range.start() + ((start + step) % len) as u16;
         let step = (0..len).find(|&step| !in_use(port(step)))?;
         let port = port(step);
         // Wraps on purpose: all that counts is that it moves on.
@@ -92,7 +89,7 @@ impl Ports {
 /// Not derived: it would print the secret.
 impl fmt::Debug for Ports {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ports").field("range", &self.range).finish_non_exhaustive()
+        f.debug_struct("Ports").field("choices", &self.choices).finish_non_exhaustive()
     }
 }
 
@@ -104,6 +101,7 @@ mod tests {
     use core::net::Ipv4Addr;
 
     const SECRET: [u8; 16] = *b"sixteen-byte-key";
+    const RANGE_LINUX: RangeInclusive<u16> = 32_768..=60_999;
     const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 
     fn remote(n: u16) -> SocketAddr {
@@ -119,10 +117,10 @@ mod tests {
                 asked.set(asked.get() + 1);
                 port != free
             };
-            assert_eq!(ports.pick(LOCAL, remote(1), in_use), Some(free));
+            assert_eq!(ports.pick(LOCAL, remote(1), RANGE_LINUX, in_use), Some(free));
             assert!(asked.get() <= 28_232);
             asked.set(0);
-            assert_eq!(ports.pick(LOCAL, remote(1), |port| in_use(port) || port == free), None);
+            assert_eq!(ports.pick(LOCAL, remote(1), RANGE_LINUX, |port| in_use(port) || port == free), None);
             assert_eq!(asked.get(), 28_232);
         }
     }
@@ -131,9 +129,9 @@ mod tests {
     fn the_range_is_kept_at_its_edges() {
         const EMPTY: RangeInclusive<u16> = RangeInclusive::new(9, 7);
         for (range, expected) in [(1..=u16::MAX, 65_535), (u16::MAX..=u16::MAX, 1), (7..=9, 3), (EMPTY, 0)] {
-            let mut ports = Ports::new(SECRET).with_range(range.clone());
+            let mut ports = Ports::new(SECRET);
             let mut used = BTreeSet::new();
-            while let Some(port) = ports.pick(LOCAL, remote(3), |port| used.contains(&port)) {
+            while let Some(port) = ports.pick(LOCAL, remote(3), range.clone(), |port| used.contains(&port)) {
                 assert!(range.contains(&port) && used.insert(port));
             }
             assert_eq!(used.len(), expected);
@@ -143,14 +141,15 @@ mod tests {
     #[test]
     fn a_port_does_not_come_back_soon() {
         let mut ports = Ports::new(SECRET);
-        let chosen = (0..20_000).map(|_| ports.pick(LOCAL, remote(1), |_| false)).collect::<BTreeSet<_>>();
+        let chosen = (0..20_000).map(|_| ports.pick(LOCAL, remote(1), RANGE_LINUX, |_| false)).collect::<BTreeSet<_>>();
         assert_eq!(chosen.len(), 20_000);
     }
 
     #[test]
     fn about_one_choice_in_sixteen_leaves_one_out() {
         let mut ports = Ports::new(SECRET);
-        let chosen = (0..1_601).map(|_| ports.pick(LOCAL, remote(1), |_| false).unwrap()).collect::<Vec<_>>();
+        let chosen =
+            (0..1_601).map(|_| ports.pick(LOCAL, remote(1), RANGE_LINUX, |_| false).unwrap()).collect::<Vec<_>>();
         let steps = chosen.windows(2).map(|pair| (u32::from(pair[1]) + 28_232 - u32::from(pair[0])) % 28_232);
         let (noisy, plain): (Vec<_>, Vec<_>) = steps.partition(|&step| step == 2);
         assert!(plain.iter().all(|&step| step == 1));
@@ -166,7 +165,7 @@ mod tests {
 
     #[test]
     fn destinations_local_addresses_and_secrets_are_independent() {
-        let first = |secret, local, n| Ports::new(secret).pick(local, remote(n), |_| false).unwrap();
+        let first = |secret, local, n| Ports::new(secret).pick(local, remote(n), RANGE_LINUX, |_| false).unwrap();
         let here = |n| first(SECRET, LOCAL, n);
         let beside = |n| first(SECRET, IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2)), n);
         let secretly = |n| first(*b"another-sixteen.", LOCAL, n);

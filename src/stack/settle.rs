@@ -155,7 +155,8 @@ impl Stack {
 
     fn insert_time_wait(&mut self, before: Owner, block: TimeWait) {
         let (key, due) = (block.key(), block.due());
-        let Some(slot) = self.time_wait.insert(block) else {
+        let full = self.time_wait.len() >= self.config.sysctl.tcp_max_tw_buckets;
+        let Some(slot) = (!full).then(|| self.time_wait.insert(block)).flatten() else {
             self.stats.time_wait_overflow += 1;
             self.demux.remove(&key, before.pack());
             return;
@@ -176,7 +177,7 @@ impl Stack {
         self.half_open_wheel.disarm(index);
         if let Some(half) = self.half_open.remove_at(index) {
             self.demux.remove(&half.block.key(), Owner::HalfOpen(index).pack());
-            self.on_half_open_gone(half.listener);
+            self.on_half_open_gone(&half);
         }
     }
 

@@ -44,11 +44,12 @@ impl Stack {
         else {
             return;
         };
-        let Fired { retransmission, window_probe, keepalive_probe, delayed_ack, death } = fired;
+        let Fired { retransmission, window_probe, keepalive_probe, delayed_ack, path_doubtful, death } = fired;
         self.stats.timeouts += u64::from(retransmission);
         self.stats.window_probes += u64::from(window_probe);
         self.stats.keepalive += u64::from(keepalive_probe);
         self.stats.delayed_acks += u64::from(delayed_ack);
+        self.stats.paths_doubted += u64::from(path_doubtful);
         self.stats.abort_on_timeout += u64::from(death.is_some());
         self.stats.attempt_fails += u64::from(death == Some(Cause::Handshake));
         if let Some(cause) = death {
@@ -61,10 +62,14 @@ impl Stack {
         let Some(options) = self.listener_options(listener) else {
             return self.remove_half_open(index);
         };
+        let crowd = self.crowd(listener).unwrap_or_default();
         let Some(half) = self.half_open.get_at_mut(index) else { return };
-        let flow = Flow::from(half.block.key());
-        let verdict = half.block.handle_timeout(now, &self.config.sysctl, &options);
+        let (flow, young) = (Flow::from(half.block.key()), half.block.is_young());
+        let verdict = half.block.handle_timeout(now, &self.config.sysctl, &options, &crowd);
         self.half_open_wheel.arm(index, half.block.due());
+        if young && !half.block.is_young() {
+            self.on_half_open_aged(listener);
+        }
         match verdict {
             HalfOpenVerdict::Reply(header) => {
                 self.stats.timeouts += 1;

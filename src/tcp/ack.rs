@@ -6,8 +6,9 @@
 use super::Env;
 use super::acked::Acked;
 use super::conn::Conn;
-use super::flags::{ConnFlags, EventSet};
+use super::flags::{ConnFlags, EventSet, Notes};
 use super::recovery::{CaState, Resend, micros};
+use super::state::State;
 use super::timers::Purpose;
 use crate::buf::{Buffers, Marks, Sent};
 use crate::config::Sysctl;
@@ -15,17 +16,15 @@ use crate::congestion::cubic::Round;
 use crate::liveness::rto;
 use crate::seq::SeqNum;
 use crate::time::{Duration, Instant};
-use crate::wire::{Flags, Header, Segment};
+use crate::wire::{Flags, Header, Segment, Timestamps};
 
 impl Conn {
     /// An acceptable ACK: `snd_una <= ack <= snd_nxt`.
     pub(super) fn process_ack(&mut self, env: &Env<'_>, segment: &Segment<'_>, buffers: &mut impl Buffers) {
         let header = &segment.header;
         self.heard_at = env.now;
-        // Deviates: Linux's fast path takes in-order data with an unchanged ACK past this, so that only the idle clock
-        // hears of it. Whether a segment takes that path depends on the kernel's caches; here every ACK counts.
         self.probes = 0;
-        self.soft_error = None;
+        self.soft_error = self.soft_error.filter(|_| self.notes.has(Notes::REPORT));
         let tells_window = self.update_window(header);
         let had_flight = buffers.sent_len() > 0;
         let advanced = header.ack.after(self.snd_una);
@@ -52,6 +51,31 @@ impl Conn {
         }
         self.expand_send_buffer(env.sysctl, buffers);
         self.tell_writer(env.sysctl, buffers);
+    }
+
+    /// Linux's fast path (`tcp_rcv_established`, header prediction): the next data in order, with nothing new in its
+    /// ACK, window or options, is taken past [`Conn::process_ack`]. Only the idle clock hears of it: it ends no count
+    /// of probes, re-arms no window probe and clears no soft error.
+    ///
+    /// The kernel also wants memory for the segment put by already, which it has while anything is queued for reading
+    /// or sending. Deviates: there every fifth small segment or so finds the last page full and counts after all.
+    pub(super) fn is_predicted(&self, segment: &Segment<'_>, buffers: &impl Buffers) -> bool {
+        let header = &segment.header;
+        let timestamps = match header.options.timestamps {
+            Some(Timestamps { val, .. }) => val.wrapping_sub(self.ts_recent).cast_signed() >= 0,
+            None => !self.flags.has(ConnFlags::TIMESTAMPS),
+        };
+        self.state == State::Established
+            && header.flags.without(Flags::PSH) == Flags::ACK
+            && header.seq == self.rcv_nxt
+            && header.ack == self.snd_una
+            && u32::from(header.window) == self.snd_wnd >> self.snd_wscale
+            && timestamps
+            && header.options.sack.as_slice().is_empty()
+            && !segment.payload.is_empty()
+            && segment.end().at_or_before(self.rcv_nxt + self.receive_window())
+            && buffers.held() == 0
+            && (buffers.readable() > 0 || !buffers.is_empty())
     }
 
     /// What an ACK means for what is, or was, in flight: losses, timers, the congestion window.

@@ -51,6 +51,12 @@ pub enum Event {
     Writable,
     /// The peer sends no more.
     Finished,
+    /// What is in flight has gone unacknowledged for as long as `tcp_retries1` stands for: the path is in doubt, and
+    /// the connection goes on. Once per episode of loss.
+    PathDoubtful,
+    /// The network reported an error ([`Options::with_ip_recverr`]), and the connection goes on. The next call that can
+    /// fail returns it, once; so does [`Conn::take_error`].
+    Error,
     /// The connection is over: cleanly (`None`) or by an error.
     Closed(Option<Error>),
 }
@@ -184,7 +190,7 @@ impl Conn {
         Self {
             key,
             state: State::Closed,
-            options: setup.options,
+            options: setup.options.with_rto_bounds_of(sysctl),
             snd_una: setup.iss,
             snd_nxt: setup.iss,
             snd_wnd: 0,
@@ -262,7 +268,8 @@ impl Conn {
         let bound = self.options.tcp_maxseg().unwrap_or(u16::MAX);
         let mss = self.peer_mss.min(bound).max(sysctl.tcp_min_snd_mss).min(path);
         let timestamps = if self.flags.has(ConnFlags::TIMESTAMPS) { output::TIMESTAMPS_LEN } else { 0 };
-        self.mss = mss.saturating_sub(timestamps).max(1);
+        let mss = mss.saturating_sub(timestamps).max(1);
+        self.mss = self.retransmission.black_hole.mss().map_or(mss, |bound| mss.min(bound));
     }
 
     fn headers(&self) -> u16 {
@@ -313,6 +320,8 @@ impl Conn {
             (EventSet::READABLE, Event::Readable),
             (EventSet::WRITABLE, Event::Writable),
             (EventSet::FINISHED, Event::Finished),
+            (EventSet::PATH_DOUBTFUL, Event::PathDoubtful),
+            (EventSet::ERROR, Event::Error),
             (EventSet::CLOSED, Event::Closed(self.death)),
         ] {
             if self.events.has(kind) {
@@ -326,26 +335,6 @@ impl Conn {
     /// Whether [`Conn::poll_event`] has something.
     pub fn has_event(&self) -> bool {
         self.events != EventSet::NONE
-    }
-
-    /// The stored error, once (`SO_ERROR`): what ended the connection, or else the last unanswered ICMP error.
-    pub fn take_error(&mut self) -> Option<Error> {
-        self.take_hard_error().or_else(|| self.soft_error.take().map(Error::Unreachable))
-    }
-
-    /// The error that the next failing call reports, once; an ICMP error does not count.
-    pub fn take_hard_error(&mut self) -> Option<Error> {
-        if self.notes.take(Notes::ERROR) { self.death } else { None }
-    }
-
-    /// Whether an error waits to be taken.
-    pub fn has_error(&self) -> bool {
-        self.notes.has(Notes::ERROR)
-    }
-
-    /// What ended the connection, as long as the block lives; `None` while it lives or if it ended cleanly.
-    pub fn death(&self) -> Option<Error> {
-        self.death
     }
 
     /// The RTO without backoff, from the estimator.

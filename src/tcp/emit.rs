@@ -1,5 +1,7 @@
 //! A segment that is to leave, and why: what [`super::Conn::poll_transmit`] hands out.
 
+use super::timers::WriteTimer;
+use crate::time::Instant;
 use crate::wire::Header;
 
 /// A segment to put on the wire: its header, and where its payload stands in the send buffer.
@@ -13,6 +15,19 @@ pub struct Emit {
     pub len: usize,
     /// Why it is sent.
     pub kind: EmitKind,
+    /// What sending it changed, for a device that refuses it.
+    pub(super) before: Before,
+}
+
+/// How things stood before a segment left: what [`super::Conn::handle_refused`] puts back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Before {
+    /// Whether the transmit timer made it leave, so that the timer must try again.
+    pub(super) by_timer: bool,
+    pub(super) probes: u8,
+    pub(super) backoff: u8,
+    pub(super) probing_since: Option<Instant>,
+    pub(super) timer: WriteTimer,
 }
 
 /// Why a segment is sent.

@@ -89,6 +89,8 @@ flag_set! {
         FIN_HELD = 2048;
         /// The last tail loss probe repeated old data.
         TAIL_REPEATED = 8192;
+        /// The device refused the last segment of data: nothing more until an ACK, a write or a timer.
+        REFUSED = 16384;
     }
 }
 
@@ -97,6 +99,8 @@ flag_set! {
     Notes: u8 {
         /// What ended the connection waits to be taken.
         ERROR = 1;
+        /// `soft_error` is to be told once, and not to be remembered (`IP_RECVERR`).
+        REPORT = 4;
         /// What arrived last came while an answer was owed, and was not that answer.
         HEARD = 2;
     }
@@ -110,5 +114,7 @@ flag_set! {
         WRITABLE = 4;
         FINISHED = 8;
         CLOSED = 16;
+        PATH_DOUBTFUL = 32;
+        ERROR = 64;
     }
 }

@@ -7,7 +7,7 @@ use super::conn::{MSS_DEFAULT_V4, MSS_DEFAULT_V6, Setup};
 use super::receive::{WINDOW_SCALE_MAX, initial_window, window_scale};
 use super::throttle::Throttle;
 use crate::config::Sysctl;
-use crate::liveness::handshake::{self, SynAckParams};
+use crate::liveness::handshake::{self, SynAckParams, crowded_syn_ack_retries};
 use crate::liveness::{Facts, Verdict};
 use crate::options::Options;
 use crate::seq::SeqNum;
@@ -43,6 +43,17 @@ const WINDOW_SCALE: u8 = 4;
 const ACKED: u8 = 8;
 /// The SYN-ACK was sent more than once.
 const SENT_AGAIN: u8 = 16;
+
+/// How full a listener's queue of half-open connections is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Crowd {
+    /// Half-open connections of this listener.
+    pub half_open: u32,
+    /// Those among them that are young: see [`HalfOpen::is_young`].
+    pub young: u32,
+    /// The listener's backlog.
+    pub backlog: u32,
+}
 
 /// What an event does to a [`HalfOpen`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -165,8 +176,15 @@ impl HalfOpen {
         HalfOpenVerdict::Nothing
     }
 
-    /// The SYN-ACK timer fired.
-    pub fn handle_timeout(&mut self, now: Instant, sysctl: &Sysctl, options: &Options) -> HalfOpenVerdict {
+    /// The SYN-ACK timer fired. `options` are the listener's; `crowd` tells how many more of its connections are half
+    /// open, which shortens the wait for the old ones.
+    pub fn handle_timeout(
+        &mut self,
+        now: Instant,
+        sysctl: &Sysctl,
+        options: &Options,
+        crowd: &Crowd,
+    ) -> HalfOpenVerdict {
         let facts = Facts {
             now,
             due: self.due,
@@ -178,7 +196,9 @@ impl HalfOpen {
             backoff: self.retransmits,
             rto: Duration::from_secs(1),
         };
-        let params = SynAckParams { retries: options.synack_retries(sysctl) };
+        let &Crowd { half_open, young, backlog } = crowd;
+        let retries = crowded_syn_ack_retries(options.synack_retries(sysctl), half_open, young, backlog);
+        let params = SynAckParams { retries };
         let defer = options.defer_accept_periods();
         let verdict = if defer > 0 && self.traits & ACKED != 0 {
             handshake::deferred_verdict(&facts, &params, defer)
@@ -200,6 +220,11 @@ impl HalfOpen {
                 HalfOpenVerdict::Reply(self.syn_ack(now))
             }
         }
+    }
+
+    /// Whether its SYN-ACK timer has never fired.
+    pub fn is_young(&self) -> bool {
+        self.retransmits == 0
     }
 
     /// When [`HalfOpen::handle_timeout`] must be called.

@@ -2,10 +2,12 @@
 //!
 //! It counts only if the quoted sequence number is in flight. Before the handshake is complete every error ends the
 //! connect; afterwards every error is *soft*: remembered, reported when a rule gives up, forgotten at the next ACK.
-//! RFC 9293 would let hard errors abort [SHLD-26]; Linux does not, and neither do we.
+//! With `IP_RECVERR` it is reported at once instead, once, and not remembered. RFC 9293 would let hard errors abort
+//! [SHLD-26]; Linux does not, and neither do we.
 
 use super::Env;
 use super::conn::Conn;
+use super::flags::{EventSet, Notes};
 use super::state::State;
 use super::timers::Purpose;
 use crate::buf::Buffers;
@@ -56,10 +58,16 @@ impl Conn {
         if matches!(self.state, State::SynSent | State::SynReceived) {
             return self.die(Some(Error::Unreachable(errno)), buffers);
         }
-        self.soft_error = Some(errno);
         if is_no_route(kind) && quoted == self.snd_una {
             self.revert_backoff(env, buffers);
         }
+        if self.options.ip_recverr() && !self.is_orphan() {
+            self.notes.set(Notes::REPORT, true);
+            self.events.set(EventSet::ERROR, true);
+        } else {
+            self.notes.set(Notes::REPORT, false);
+        }
+        self.soft_error = Some(errno);
     }
 
     /// RFC 6069: the segment did not meet congestion, it met no route; so one doubling is taken back.

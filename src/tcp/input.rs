@@ -35,6 +35,7 @@ impl Conn {
         buffers: &mut impl Buffers,
     ) -> Option<Header> {
         let env = Env { now, sysctl };
+        self.flags.set(ConnFlags::REFUSED, false);
         let reply = match self.state {
             State::Closed | State::TimeWait => reset_for(segment),
             State::SynSent => self.handle_in_syn_sent(&env, segment, buffers),
@@ -184,7 +185,9 @@ impl Conn {
             // A SYN-ACK is answered, so that the peer, too, knows that we know.
             self.wants.set(Wants::ACK, header.flags.contains(Flags::SYN) || self.wants.has(Wants::ACK));
         }
-        if header.ack.at_or_after(self.snd_una) {
+        if self.is_predicted(segment, buffers) {
+            self.snd_wl1 = header.seq;
+        } else if header.ack.at_or_after(self.snd_una) {
             self.process_ack(env, segment, buffers);
             self.after_fin_acked(env, buffers);
             if self.wants.take(Wants::RESET) {

@@ -10,6 +10,7 @@
 //! | [`Conn::handle_segment`]: a segment arrived | [`Conn::poll_transmit`]: the next segment to send, until `None` |
 //! | [`Conn::handle_timeout`]: time passed | [`Conn::poll_timeout`]: when to call `handle_timeout` |
 //! | [`Conn::handle_icmp`]: the network complains | [`Conn::poll_event`]: what the application should know |
+//! | [`Conn::handle_refused`]: the device dropped the last segment | |
 //! | [`Conn::finish`], [`Conn::close`], [`Conn::abort`], [`Conn::set_options`], [`Conn::handle_read`] | |
 //!
 //! After any telling, drain `poll_transmit`, then ask `poll_timeout`. Spurious calls do no harm.
@@ -23,12 +24,15 @@
 //! | `receive` | where does its data go, and what window do we offer? |
 //! | `autotune` | how far do the buffers grow? |
 //! | `output`, `emit` | what is sent next? (decided purely, then done) And why? |
+//! | `resend` | what if it must go again? |
 //! | `timers` | which rule of [`crate::liveness`] owns the connection now, and when must it be asked? |
 //! | `recovery` | which segments in flight are lost, and how much may be in flight meanwhile? |
 //! | `tail_loss` | was the end of a burst lost, with nothing behind it to tell? |
+//! | `refused` | what if the local device drops what we send, and says so? |
 //! | `delayed_ack` | when does an acknowledgment leave? |
 //! | `half_open`, `time_wait` | the two smaller blocks before and after a connection |
 //! | `icmp` | what does an ICMP error change? |
+//! | `outcome` | what became of it, and who has been told? |
 //! | `diagnosis`, `vital_signs` | what was wrong when it ended, and what can be watched before? |
 
 mod ack;
@@ -44,9 +48,12 @@ mod icmp;
 mod info;
 mod input;
 mod options;
+mod outcome;
 mod output;
 mod receive;
 mod recovery;
+mod refused;
+mod resend;
 mod shutdown;
 mod state;
 mod syn_sent;
@@ -64,7 +71,7 @@ use crate::wire::{Flags, Header, Segment};
 pub use conn::{Conn, Event, Setup};
 pub use diagnosis::Diagnosis;
 pub use emit::{Emit, EmitKind};
-pub use half_open::{HalfOpen, HalfOpenVerdict};
+pub use half_open::{Crowd, HalfOpen, HalfOpenVerdict};
 pub use info::{TcpInfo, TimerKind};
 pub use recovery::CaState;
 pub use shutdown::Closed;

@@ -2,7 +2,7 @@
 
 use super::Env;
 use super::conn::Conn;
-use super::flags::Wants;
+use super::flags::{ConnFlags, Wants};
 use crate::config::Sysctl;
 use crate::options::{Options, OutOfRange, TcpKeepalive};
 use crate::time::{Duration, Instant};
@@ -17,6 +17,7 @@ impl Conn {
     /// agreed then stays.
     pub fn set_options(&mut self, now: Instant, sysctl: &Sysctl, options: Options) {
         let env = Env { now, sysctl };
+        let options = options.keeping_rto_bounds_of(&self.options);
         let before = core::mem::replace(&mut self.options, options);
         if self.state.is_synchronized() {
             self.options.keep_tcp_maxseg(&before);
@@ -29,6 +30,7 @@ impl Conn {
         if pushed && self.state.may_transmit() {
             // What was held for being small leaves now, as far as the window goes.
             self.wants.set(Wants::PUSH, true);
+            self.flags.set(ConnFlags::REFUSED, false);
         }
         self.check_in_debug_builds();
     }

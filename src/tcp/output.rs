@@ -9,9 +9,8 @@ use super::conn::Conn;
 use super::emit::{Emit, EmitKind};
 use super::flags::{ConnFlags, Wants};
 use super::receive::window_scale;
-use super::recovery::{CaState, in_flight_segments, next_lost};
+use super::recovery::{in_flight_segments, next_lost};
 use super::state::State;
-use super::timers::Purpose;
 use crate::buf::{Buffers, Marks, Sent};
 use crate::config::Sysctl;
 use crate::seq::SeqNum;
@@ -55,7 +54,7 @@ impl Conn {
             Action::Probe => Some(self.send_probe(&env, buffers)),
             Action::Ack => {
                 let header = self.ack_header(&env, buffers, None);
-                Some(Emit { header, offset: 0, len: 0, kind: EmitKind::Ack })
+                Some(self.bare_emit(header, EmitKind::Ack))
             }
         };
         self.check_in_debug_builds();
@@ -110,6 +109,9 @@ impl Conn {
         if self.wants.has(Wants::HEAD) && buffers.sent_len() > 0 {
             return Some(0);
         }
+        if self.flags.has(ConnFlags::REFUSED) {
+            return None;
+        }
         let index = next_lost(buffers)?;
         let sent = buffers.sent(index)?;
         let in_window = sent.seq.before(self.snd_una + self.snd_wnd) || sent.seq.at_or_before(self.snd_una);
@@ -147,7 +149,7 @@ impl Conn {
             let fits = len.min(usable);
             return (fits > 0).then_some((fits, fin && fits == len && usable > len));
         }
-        let (len, fin) = self.next_data_in_window(buffers)?;
+        let (len, fin) = self.next_data_in_window(buffers).filter(|_| !self.flags.has(ConnFlags::REFUSED))?;
         let congested = in_flight_segments(buffers) >= self.congestion.cwnd;
         (!congested && !self.is_held_back(len, fin, buffers)).then_some((len, fin))
     }
@@ -164,7 +166,7 @@ impl Conn {
 
     /// Bytes one segment may carry now: the MSS, less SACK blocks to report, and at most half the largest window seen,
     /// so that a peer with a tiny buffer is not stopped by every segment (Linux `tcp_bound_to_half_wnd`).
-    fn segment_limit(&self, buffers: &impl Buffers) -> u32 {
+    pub(super) fn segment_limit(&self, buffers: &impl Buffers) -> u32 {
         let mut mss = u32::from(self.mss);
         if self.flags.has(ConnFlags::SACK) && buffers.held() > 0 {
             let blocks = (0..self.sack_blocks_max()).take_while(|&index| buffers.range(index).is_some()).count() as u32;
@@ -204,8 +206,7 @@ impl Conn {
         if crossed {
             self.on_ack_sent();
         }
-        let kind = if again { EmitKind::Retransmission } else { EmitKind::Syn };
-        Emit { header, offset: 0, len: 0, kind }
+        self.bare_emit(header, if again { EmitKind::Retransmission } else { EmitKind::Syn })
     }
 
     fn syn_options(&self, env: &Env<'_>) -> TcpOptions {
@@ -226,7 +227,7 @@ impl Conn {
         self.wants = Wants::NONE;
         let mut header = self.bare_header(env, buffers, self.snd_nxt, Flags::RST | Flags::ACK);
         header.options.sack = crate::wire::SackBlocks::EMPTY;
-        Emit { header, offset: 0, len: 0, kind: EmitKind::Reset }
+        self.bare_emit(header, EmitKind::Reset)
     }
 
     /// Length 0 at `snd_una` - 1: the peer must answer, and nothing is consumed [SHLD-12].
@@ -237,12 +238,13 @@ impl Conn {
         // One form for both: keepalive never probes while anything is outstanding, and a window is never probed for
         // nothing.
         let kind = if self.is_outstanding(buffers) { EmitKind::WindowProbe } else { EmitKind::KeepaliveProbe };
-        Emit { header, offset: 0, len: 0, kind }
+        self.bare_emit(header, kind)
     }
 
     fn send_data(&mut self, env: &Env<'_>, buffers: &mut impl Buffers, len: u32, fin: bool) -> Emit {
         self.restart_after_idle(env, buffers);
         let forced = self.wants.take(Wants::FORCE);
+        let before = self.before(forced);
         let kind = if self.wants.has(Wants::TAIL) { EmitKind::TailLossProbe } else { EmitKind::Data };
         self.wants.set(Wants::PROBE, false);
         let offset = self.in_flight_bytes();
@@ -279,7 +281,9 @@ impl Conn {
         let reducing = self.recovery.is_reducing();
         buffers.scoreboard_mut().prr_out += u32::from(reducing);
         self.arm_timer_for_new_data(env, buffers, first);
-        if drained {
+        if forced {
+            self.end_probing();
+        } else if drained {
             self.zero_window.on_episode_end();
         }
         if len > 0 {
@@ -290,7 +294,12 @@ impl Conn {
             self.tell_writer(env.sysctl, buffers);
         }
         let header = self.data_header(env, buffers, seq, marks, len);
-        Emit { header, offset: offset as usize, len: len as usize, kind }
+        Emit { header, offset: offset as usize, len: len as usize, kind, before }
+    }
+
+    /// A segment without payload.
+    fn bare_emit(&self, header: Header, kind: EmitKind) -> Emit {
+        Emit { header, offset: 0, len: 0, kind, before: self.before(false) }
     }
 
     /// RFC 2861: a congestion window is worth one retransmission timeout of silence.
@@ -305,72 +314,14 @@ impl Conn {
         }
     }
 
-    /// Resends one record, trimmed of what is acknowledged, and cut to the MSS if that shrank since.
-    fn send_again(&mut self, env: &Env<'_>, buffers: &mut impl Buffers, index: usize) -> Option<Emit> {
-        let forced = self.wants.take(Wants::HEAD);
-        self.trim_acknowledged(buffers, index);
-        self.cut_to_limit(buffers, index);
-        let mut sent = buffers.sent(index)?;
-        sent.sent_at = env.now;
-        sent.marks = sent.marks.with(Marks::EVER_RETRANSMITTED);
-        let tail = self.wants.has(Wants::TAIL);
-        sent.order = buffers.scoreboard_mut().next_order();
-        buffers.set_sent(index, sent);
-        if tail {
-            self.on_tail_probe_sent(buffers);
-        } else {
-            self.on_resent(index, buffers);
-            self.retransmission.on_retransmitted(env.now);
-            // A timeout has set its own, backed off.
-            let by_timer = forced && self.recovery.state == CaState::Loss;
-            let doubtful = self.write_timer.purpose == Purpose::Reordering && self.write_timer.at.is_some();
-            if self.write_timer.at.is_none() || (index == 0 && !by_timer && !doubtful) {
-                self.restart_retransmission_timer(env, buffers);
-            }
-        }
-        let offset = sent.seq.distance(self.snd_una);
-        let bytes = sent.len - u32::from(sent.marks.has(Marks::FIN));
-        let kind = if tail { EmitKind::TailLossProbe } else { EmitKind::Retransmission };
-        // A full table of records left the segment uncut: its beginning goes, and what is acknowledged is trimmed.
-        let len = bytes.min(self.resend_limit(buffers));
-        let marks = if len < bytes { sent.marks.without(Marks::FIN).without(Marks::PSH) } else { sent.marks };
-        let header = self.data_header(env, buffers, sent.seq, marks, len);
-        Some(Emit { header, offset: offset as usize, len: len as usize, kind })
-    }
-
-    /// Forgets the part of a record left of `snd_una` (Linux `tcp_trim_head`). Comes before cutting, which could
-    /// otherwise leave a piece of which nothing is left to send.
-    fn trim_acknowledged(&self, buffers: &mut impl Buffers, index: usize) {
-        let Some(mut sent) = buffers.sent(index) else { return };
-        if sent.seq.before(self.snd_una) {
-            sent.len -= self.snd_una.distance(sent.seq);
-            sent.seq = self.snd_una;
-            buffers.set_sent(index, sent);
-        }
-    }
-
-    fn resend_limit(&self, buffers: &impl Buffers) -> u32 {
-        self.segment_limit(buffers).min(u32::from(self.mss)).max(1)
-    }
-
-    /// Splits a record that is longer than a segment may be now (Linux `tcp_fragment`).
-    fn cut_to_limit(&mut self, buffers: &mut impl Buffers, index: usize) {
-        let limit = self.resend_limit(buffers);
-        let Some(mut head) = buffers.sent(index) else { return };
-        let bytes = head.len - u32::from(head.marks.has(Marks::FIN));
-        if bytes <= limit || !buffers.has_sent_room(1) {
-            return;
-        }
-        let tail = Sent { seq: head.seq + limit, len: head.len - limit, ..head };
-        head.len = limit;
-        head.marks = head.marks.without(Marks::FIN).without(Marks::PSH);
-        buffers.set_sent(index, head);
-        let inserted = buffers.insert_sent(index + 1, tail);
-        debug_assert!(inserted.is_ok(), "room was asked for");
-        Self::count_piece(&tail, buffers);
-    }
-
-    fn data_header(&mut self, env: &Env<'_>, buffers: &impl Buffers, seq: SeqNum, marks: Marks, len: u32) -> Header {
+    pub(super) fn data_header(
+        &mut self,
+        env: &Env<'_>,
+        buffers: &impl Buffers,
+        seq: SeqNum,
+        marks: Marks,
+        len: u32,
+    ) -> Header {
         let mut flags = Flags::ACK;
         if marks.has(Marks::PSH) && len > 0 {
             flags |= Flags::PSH;

@@ -36,6 +36,7 @@ impl Conn {
             _ if self.flags.has(ConnFlags::FIN_QUEUED) => {}
             _ => {
                 self.flags.set(ConnFlags::FIN_QUEUED, true);
+                self.flags.set(ConnFlags::REFUSED, false);
                 self.leave_for_finish();
             }
         }
@@ -162,6 +163,7 @@ impl Conn {
         }
         self.diagnosis = diagnose(self.evidence(error, None));
         self.set_state(State::Closed);
+        self.notes.set(Notes::REPORT, false);
         self.notes.set(Notes::ERROR, error.is_some());
         self.death = error;
         self.stop_timers();
@@ -202,6 +204,8 @@ impl Conn {
     /// # Errors
     /// The stored error, or [`Error::BrokenPipe`].
     pub fn write_outcome(&mut self) -> Result<(), Error> {
+        // Whoever writes tries the device again.
+        self.flags.set(ConnFlags::REFUSED, false);
         if let Some(error) = self.take_hard_error() {
             return Err(error);
         }

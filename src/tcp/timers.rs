@@ -7,13 +7,14 @@
 
 use super::Env;
 use super::conn::Conn;
-use super::flags::Wants;
+use super::flags::{ConnFlags, EventSet, Wants};
 use super::state::State;
 use crate::buf::Buffers;
 use crate::config::Sysctl;
 use crate::error::{Errno, Error};
+use crate::liveness::retransmission::Retransmission;
 use crate::liveness::{
-    Cause, Facts, Verdict, fin_wait2, handshake, keepalive, orphan, retransmission, rto, zero_window,
+    Cause, Facts, Verdict, black_hole, fin_wait2, handshake, keepalive, orphan, retransmission, rto, zero_window,
 };
 use crate::time::{Duration, Instant};
 
@@ -64,6 +65,8 @@ pub struct Fired {
     pub keepalive_probe: bool,
     /// A delayed ACK is due.
     pub delayed_ack: bool,
+    /// `tcp_retries1` has passed in this episode of loss.
+    pub path_doubtful: bool,
     /// A rule gave the connection up.
     pub death: Option<Cause>,
 }
@@ -86,6 +89,7 @@ impl Conn {
             self.on_keepalive_tick(&env, buffers, &mut fired);
         }
         if is_due(self.write_timer.at) {
+            self.flags.set(ConnFlags::REFUSED, false);
             match self.write_timer.purpose {
                 Purpose::Handshake => self.on_handshake_timeout(&env, buffers, &mut fired),
                 Purpose::Retransmission => self.on_retransmission_timeout(&env, buffers, &mut fired),
@@ -135,16 +139,20 @@ impl Conn {
 
     pub(super) fn start_handshake_timer(&mut self, env: &Env<'_>) {
         let since = *self.retransmission.since.get_or_insert(env.now);
-        let timeout = handshake::timeout(self.retransmission.retransmits, &self.handshake_params(env), env.now, since);
+        let Retransmission { retransmits, backoff, .. } = self.retransmission;
+        let timeout = handshake::timeout(retransmits, backoff, &self.handshake_params(env), env.now, since);
         self.write_timer.arm(Purpose::Handshake, env.now + timeout);
     }
 
     fn on_handshake_timeout(&mut self, env: &Env<'_>, buffers: &mut impl Buffers, fired: &mut Fired) {
         let facts = Facts { since: self.retransmission.since, ..self.facts(env, buffers) };
-        match handshake::Handshake.verdict(&facts, &self.handshake_params(env)) {
+        let params = self.handshake_params(env);
+        match handshake::Handshake.verdict(&facts, &params) {
             Verdict::Wait(at) => self.write_timer.arm(Purpose::Handshake, at),
             Verdict::Probe => {
                 self.retransmission.retransmits = self.retransmission.retransmits.saturating_add(1);
+                let Retransmission { retransmits, backoff, .. } = self.retransmission;
+                self.retransmission.backoff = handshake::backoff_after(retransmits, backoff, &params);
                 self.wants.set(Wants::SYN, true);
                 self.start_handshake_timer(env);
                 fired.retransmission = true;
@@ -153,7 +161,7 @@ impl Conn {
         }
     }
 
-    fn handshake_params(&self, env: &Env<'_>) -> handshake::Params {
+    pub(super) fn handshake_params(&self, env: &Env<'_>) -> handshake::Params {
         // Crossed SYNs have proved that the path works both ways: no linear phase for them.
         let linear = if self.state == State::SynSent { env.sysctl.tcp_syn_linear_timeouts } else { 0 };
         handshake::Params {
@@ -178,6 +186,7 @@ impl Conn {
             Verdict::Wait(at) => self.write_timer.arm(Purpose::Retransmission, at),
             Verdict::Abort(cause) => self.give_up(cause, buffers, fired),
             Verdict::Probe => {
+                self.doubt_path(env, fired);
                 self.enter_loss(env, buffers);
                 // Entering the loss has set a threshold, which is what else Linux asks of a thin stream.
                 let thin = self.state == State::Established && buffers.sent_len() < THIN_BELOW;
@@ -187,6 +196,26 @@ impl Conn {
                 self.write_timer.arm(Purpose::Retransmission, env.now + timeout);
                 fired.retransmission = true;
             }
+        }
+    }
+
+    /// R1 may have passed. The application is told, and smaller segments may be what the path wants.
+    fn doubt_path(&mut self, env: &Env<'_>, fired: &mut Fired) {
+        let rto_max = self.options.rto_max(env.sysctl);
+        if !self.retransmission.is_past_retries1(env.now, env.sysctl.tcp_retries1, rto_max) {
+            return;
+        }
+        if !core::mem::replace(&mut self.retransmission.doubted, true) {
+            self.events.set(EventSet::PATH_DOUBTFUL, true);
+            fired.path_doubtful = true;
+        }
+        let params = black_hole::Params {
+            probing: env.sysctl.tcp_mtu_probing,
+            base_mss: u16::try_from(env.sysctl.tcp_base_mss).unwrap_or(u16::MAX),
+            floor: env.sysctl.tcp_mtu_probe_floor.max(env.sysctl.tcp_min_snd_mss),
+        };
+        if self.retransmission.black_hole.on_doubt(self.peer_mss, &params) {
+            self.update_mss(env.sysctl);
         }
     }
 
@@ -205,7 +234,7 @@ impl Conn {
     fn orphan_params(&self, env: &Env<'_>) -> orphan::Params {
         orphan::Params {
             retries: env.sysctl.tcp_orphan_retries,
-            soft_error: self.soft_error.is_some(),
+            soft_error: self.remembered_error().is_some(),
             rto_max: self.options.rto_max(env.sysctl),
         }
     }
@@ -258,7 +287,7 @@ impl Conn {
             Verdict::Abort(cause) => self.give_up(cause, buffers, fired),
             Verdict::Probe if self.usable_window() > 0 => {
                 // Part of a segment fits, or Nagle or a cork held it: it leaves as data, and the RTO takes over.
-                self.end_probing();
+                self.zero_window.since.get_or_insert(env.now);
                 self.write_timer.stop();
                 self.wants.set(Wants::FORCE, true);
             }
@@ -273,13 +302,13 @@ impl Conn {
         }
     }
 
-    fn end_probing(&mut self) {
+    pub(super) fn end_probing(&mut self) {
         self.probes = 0;
         self.retransmission.backoff = 0;
         self.zero_window.on_episode_end();
     }
 
-    fn zero_window_params(&self, env: &Env<'_>) -> zero_window::Params {
+    pub(super) fn zero_window_params(&self, env: &Env<'_>) -> zero_window::Params {
         zero_window::Params {
             retries: env.sysctl.tcp_retries2,
             rto_max: self.options.rto_max(env.sysctl),
@@ -323,7 +352,7 @@ impl Conn {
 
     /// A rule gave up: the application learns the rule, and what the network said last, if it said anything.
     fn give_up(&mut self, cause: Cause, buffers: &mut impl Buffers, fired: &mut Fired) {
-        let errno = self.soft_error.unwrap_or(Errno::ETIMEDOUT);
+        let errno = self.remembered_error().unwrap_or(Errno::ETIMEDOUT);
         fired.death = Some(cause);
         self.die(Some(Error::TimedOut { cause, errno }), buffers);
     }

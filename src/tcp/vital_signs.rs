@@ -70,7 +70,7 @@ impl Conn {
             probes: self.probes,
             retransmits: self.retransmission.retransmits,
             backoff: self.retransmission.backoff,
-            soft_error: self.soft_error,
+            soft_error: self.remembered_error(),
             heard_at: self.heard_at,
             since: self.retransmission.since,
             in_flight: self.in_flight_bytes(),

@@ -38,6 +38,8 @@ pub struct Peer {
     ports: (u16, u16),
     /// The stack's ISN of each connection, once seen.
     isns: BTreeMap<(u16, u16), u32>,
+    /// The device drops what the stack sends, and says so.
+    pub refuses: bool,
     pub listener: Option<ListenerId>,
     pub(super) conn: Option<ConnId>,
     left: VecDeque<Left>,
@@ -87,6 +89,7 @@ impl Peer {
             remote,
             ports: (PEER_PORT, PORT),
             isns: BTreeMap::new(),
+            refuses: false,
             listener: None,
             conn: None,
             left: VecDeque::new(),
@@ -356,6 +359,10 @@ impl Peer {
     pub(super) fn drain(&mut self) {
         let mut packet = vec![0; usize::from(self.stack.config().mtu)];
         while let Some(transmit) = self.stack.poll_transmit(self.now, &mut packet) {
+            if self.refuses {
+                self.stack.handle_refused(self.now);
+                continue;
+            }
             let packet = &packet[..transmit.len];
             let header_len = if self.local.is_ipv4() { 20 } else { 40 };
             let tcp = packet[header_len..].to_vec();

@@ -111,6 +111,10 @@ impl World {
     fn send(&mut self) {
         let mut answers = 0;
         while let Some(transmit) = self.stack.poll_transmit(self.now, &mut self.buffer) {
+            if self.random.one_in(64) {
+                self.stack.handle_refused(self.now);
+                continue;
+            }
             let packet = &self.buffer[..transmit.len];
             assert!(packet.len() <= usize::from(self.stack.config().mtu), "{} bytes exceed the MTU", packet.len());
             assert!(is_sealed(packet), "wrong checksum");

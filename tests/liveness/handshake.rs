@@ -1,6 +1,7 @@
 //! Nobody answers the SYN, or the SYN-ACK (RFC 9293 3.8.3; Linux `tcp_syn_retries`, `tcp_synack_retries`).
 
 use super::timeline::{Line, each, then};
+use crate::common::peer::{PEER_PORT, PORT};
 use crate::common::{Peer, ms, secs};
 use longhaul::config::Sysctl;
 use longhaul::liveness::handshake::defer_accept_retransmits;
@@ -196,4 +197,36 @@ fn crossed_syns_are_a_handshake_too() {
     t.inject(". 1:1(0) ack 1");
     t.advance(secs(1000));
     t.expect_nothing();
+}
+
+/// So many silent clients of a listener, and some more 3.5 s later: half-open ones left after 8 s, and in all SYN-ACKs.
+fn crowd(backlog: u16, clients: u16, late: u16) -> (usize, usize) {
+    let mut t = Peer::new();
+    t.listen(backlog, Options::new());
+    for client in 0..clients + late {
+        if client == clients {
+            t.advance(ms(3500));
+            while t.next_left().is_some() {}
+        }
+        t.talk(PEER_PORT + client, PORT);
+        t.inject("S 0:0(0) win 64000 <mss 1460>");
+        while t.next_left().is_some() {}
+    }
+    t.advance_to(secs(8));
+    let left = t.stack.half_open_len();
+    t.advance(secs(70));
+    while t.next_left().is_some() {}
+    assert_eq!(t.stack.half_open_len(), 0);
+    let stats = t.stack.stats();
+    (left, usize::from(clients + late) + stats.retrans_segs as usize)
+}
+
+#[test]
+fn a_queue_more_than_half_full_gives_up_its_old_ones_after_three_syn_acks() {
+    // As measured on Linux 6.18: a client gets six SYN-ACKs, or three, until half the backlog is free.
+    assert_eq!(crowd(8, 3, 0), (3, 3 * 6));
+    assert_eq!(crowd(8, 6, 0), (4, 2 * 3 + 4 * 6));
+    assert_eq!(crowd(16, 16, 0), (8, 8 * 3 + 8 * 6));
+    assert_eq!(crowd(16, 12, 4), (8, 8 * 3 + 8 * 6));
+    assert_eq!(crowd(1, 2, 0), (2, 2 * 6), "a backlog below eight counts as eight");
 }

@@ -68,6 +68,43 @@ fn rto_max_bounds_the_doubling_by_sysctl_and_live_by_option() {
 }
 
 #[test]
+fn the_sysctls_of_the_bounds_are_read_when_a_connection_or_its_listener_is_made() {
+    let narrow = |t: &mut Line| {
+        t.stack.sysctl_mut().tcp_rto_max_ms = 1000;
+        t.stack.sysctl_mut().tcp_rto_min_us = 1000;
+    };
+    let mut t = Line::open_default(Options::new());
+    narrow(&mut t);
+    t.write(100);
+    assert_eq!(t.until(4000), at([0, 201, 603, 1407, 3015], DATA));
+    // Options without bounds of their own leave those of the connection.
+    t.set(|_| Options::new());
+    assert_eq!(t.until(7000), at([6231], DATA));
+
+    // So does a connection of ours.
+    let mut peer = Peer::new();
+    peer.connect_open(Options::new());
+    let mut t = Line::new(peer);
+    narrow(&mut t);
+    t.write(100);
+    assert_eq!(t.until(4000), at([0, 201, 603, 1407, 3015], DATA));
+
+    // An accepted connection has them from the listener.
+    let mut peer = Peer::new();
+    peer.listen(1, Options::new());
+    let mut t = Line::new(peer);
+    narrow(&mut t);
+    t.inject("S 0:0(0) win 64000 <mss 1460,nop,wscale 7>");
+    t.expect("S. 0:0(0) ack 1 <...>");
+    t.advance(ms(1));
+    t.inject(". 1:1(0) ack 1 win 500");
+    t.accept();
+    t.zero();
+    t.write(100);
+    assert_eq!(t.until(4000), at([0, 201, 603, 1407, 3015], DATA));
+}
+
+#[test]
 fn rto_min_lies_under_the_variance_term() {
     let expected = at([0, 51, 153, 357, 765], DATA);
     let option = Line::open_default(Options::new().with_tcp_rto_min_us(50_000).unwrap());

@@ -305,6 +305,10 @@ impl Runner {
         loop {
             while let Some(transmit) = self.host.stack.poll_transmit(self.host.now, &mut packet) {
                 any = true;
+                if self.host.refuses {
+                    self.host.stack.handle_refused(self.host.now);
+                    continue;
+                }
                 let sent = codec::decode(&packet[..transmit.len]).map_err(|error| format!("the stack sent {error}"))?;
                 self.sent.push_back((self.host.now, sent));
             }
@@ -341,7 +345,7 @@ fn host(local: &str, remote: &str, mtu: u16) -> Result<Host, String> {
         IpAddr::V4(v4) => Config::new(SECRET).with_ipv4(v4),
         IpAddr::V6(v6) => Config::new(SECRET).with_ipv6(v6),
     };
-    Ok(Host { stack: Stack::new(START, config.with_mtu(mtu)), now: START, local, remote })
+    Ok(Host { stack: Stack::new(START, config.with_mtu(mtu)), now: START, local, remote, refuses: false })
 }
 
 /// The instant that a script means.

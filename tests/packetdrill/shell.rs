@@ -59,7 +59,7 @@ fn command(host: &mut Host, program: &str, arguments: &[&str]) -> Result<(), Str
         ) => Ok(()),
         ("ip", [object, ..]) => Err(format!("not supported: ip {object}")),
         ("ethtool", ["-K", _, features @ ..]) => offloads(features),
-        ("tc", ["qdisc", rest @ ..]) => qdisc(rest),
+        ("tc", ["qdisc", rest @ ..]) => qdisc(host, rest),
         ("tc" | "ethtool" | "cat" | "sleep" | "modprobe" | "iptables" | "ip6tables", _) => {
             Err(format!("not supported: {program}"))
         }
@@ -87,10 +87,12 @@ fn offloads(features: &[&str]) -> Result<(), String> {
     if features.chunks(2).all(fits) { Ok(()) } else { Err("not supported: ethtool -K with these features".into()) }
 }
 
-/// A queue that neither limits nor paces changes nothing.
-fn qdisc(words: &[&str]) -> Result<(), String> {
+/// A queue that neither limits nor paces changes nothing; one of length 0 drops every packet and says so.
+fn qdisc(host: &mut Host, words: &[&str]) -> Result<(), String> {
+    host.refuses = matches!(words, ["add" | "replace" | "change", "dev", _, "root", "pfifo", "limit", "0"]);
     match words {
         ["add" | "replace" | "change", "dev", _, "root", "pfifo" | "pfifo_fast" | "noqueue"]
+        | ["add" | "replace" | "change", "dev", _, "root", "pfifo", "limit", _]
         | ["del" | "delete", "dev", _, "root", ..] => Ok(()),
         ["add" | "replace" | "change", "dev", _, "root", "fq", ..] => {
             Err("not supported yet: pacing (tc qdisc ... fq)".into())

@@ -22,6 +22,8 @@ pub(crate) struct Host {
     pub(crate) now: Instant,
     pub(crate) local: IpAddr,
     pub(crate) remote: IpAddr,
+    /// The device drops what we send, and says so.
+    pub(crate) refuses: bool,
 }
 
 /// The port that `...` means, on both sides.
@@ -87,7 +89,7 @@ impl Sockets {
     /// Makes a call, or asks again what became of a blocked one.
     pub(crate) fn call(&mut self, host: &mut Host, call: &Call, progress: &mut Progress) -> Result<Outcome, String> {
         match call.name.as_str() {
-            "socket" => self.socket(call),
+            "socket" => self.socket(host, call),
             "bind" => self.bind(host, call),
             "listen" => self.listen(host, call),
             "accept" | "accept4" => self.accept(host, call),
@@ -106,7 +108,7 @@ impl Sockets {
         }
     }
 
-    fn socket(&mut self, call: &Call) -> Result<Outcome, String> {
+    fn socket(&mut self, host: &Host, call: &Call) -> Result<Outcome, String> {
         let kind = eval(arg(call, 1)?)?;
         if kind & !(SOCK_NONBLOCK | SOCK_CLOEXEC) != 1 {
             return Err("not supported: a socket that is not SOCK_STREAM".into());
@@ -116,8 +118,8 @@ impl Sockets {
             return Err(format!("not supported: protocol {protocol}"));
         }
         let nonblocking = kind & SOCK_NONBLOCK != 0;
-        let socket =
-            Socket { kind: Kind::Fresh, options: Options::new(), nonblocking, ignored: BTreeMap::new(), port: 0 };
+        let options = Options::new().with_rto_bounds_of(&host.stack.config().sysctl);
+        let socket = Socket { kind: Kind::Fresh, options, nonblocking, ignored: BTreeMap::new(), port: 0 };
         self.insert(call, socket)
     }
 
@@ -191,7 +193,9 @@ impl Sockets {
         let (remote, local) = (SocketAddr::new(host.remote, port), SocketAddr::new(host.local, socket.port));
         let id = match host.stack.connect(host.now, Some(local), remote, socket.options) {
             Ok(id) => id,
-            Err(ConnectError::InUse | ConnectError::PortsExhausted) => return failed("EADDRNOTAVAIL"),
+            Err(ConnectError::InUse | ConnectError::TimeWait | ConnectError::PortsExhausted) => {
+                return failed("EADDRNOTAVAIL");
+            }
             Err(error) => return Err(error.to_string()),
         };
         socket.kind = Kind::Conn { id, told: false };

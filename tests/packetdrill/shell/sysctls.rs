@@ -72,7 +72,6 @@ const ABSENT: &[(&str, &[&str], &str)] = &[
     ("tcp_fastopen_key", &[], "the same"),
     ("tcp_fastopen_blackhole_timeout_sec", &[], "the same"),
     // Paths.
-    ("tcp_mtu_probing", &["0"], "black holes of the path MTU are not probed"),
     ("tcp_base_mss", &[], "the same"),
     ("tcp_mtu_probe_floor", &[], "the same"),
     ("tcp_probe_interval", &[], "the same"),

@@ -31,7 +31,6 @@ const CUBIC: i64 = 2;
 
 const MISSING: &[&str] = &[
     "IP_FREEBIND",
-    "IP_RECVERR",
     "IP_TRANSPARENT",
     "IP_TTL",
     "IPV6_RECVERR",
