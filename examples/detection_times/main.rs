@@ -10,10 +10,11 @@
 mod arguments;
 
 use arguments::{Arguments, Call, USAGE};
-use longhaul::config::{Sysctl, SysctlError};
+use longhaul::config::Sysctl;
 use longhaul::forecast::{detection_times, warnings};
+use longhaul::net::sysctl::from_proc;
+use std::env;
 use std::process::ExitCode;
-use std::{env, fs};
 
 fn main() -> ExitCode {
     match arguments::read(env::args().skip(1)) {
@@ -29,8 +30,7 @@ fn main() -> ExitCode {
 
 fn show(arguments: &Arguments) {
     let Arguments { linux, options, rtt, path_idle } = arguments;
-    let sysctl = if *linux { Sysctl::LINUX } else { of_this_host() };
-    let whose = if *linux { "Linux's defaults" } else { "this host's settings" };
+    let (sysctl, whose) = if *linux { (Sysctl::LINUX, "Linux's defaults") } else { of_this_host() };
     println!("With {whose} and a round trip of {} ms:\n", rtt.as_millis());
     println!("{}", detection_times(&sysctl, options, *rtt));
     let mut heading = "\nWarnings:\n";
@@ -40,25 +40,12 @@ fn show(arguments: &Arguments) {
     }
 }
 
-/// What `/proc/sys/net/ipv4` says; Linux's default where it says nothing.
-fn of_this_host() -> Sysctl {
-    let mut sysctl = Sysctl::LINUX;
-    let files = match fs::read_dir(SETTINGS) {
-        Ok(files) => files,
-        Err(error) => {
-            eprintln!("{SETTINGS}: {error}; these are Linux's defaults");
-            return sysctl;
-        }
-    };
-    for file in files.flatten() {
-        let name = file.file_name();
-        // Most files there are of other protocols, and some are for root's eyes only.
-        let (Some(name), Ok(text)) = (name.to_str(), fs::read_to_string(file.path())) else { continue };
-        if sysctl.set(name, &text) == Err(SysctlError::Invalid) {
-            eprintln!("{name}: {:?} is not taken; this is Linux's default", text.trim());
-        }
-    }
-    sysctl
+/// What `/proc/sys` says; Linux's default where it says nothing, and what was not taken on the error stream.
+fn of_this_host() -> (Sysctl, &'static str) {
+    let host = from_proc();
+    eprint!("{host}");
+    (
+        host.sysctl,
+        if host.read.is_empty() { "Linux's defaults, since nothing could be read," } else { "this host's settings" },
+    )
 }
-
-const SETTINGS: &str = "/proc/sys/net/ipv4";

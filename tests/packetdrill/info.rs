@@ -2,7 +2,7 @@
 
 use crate::sockets::Host;
 use longhaul::stack::ConnId;
-use longhaul::tcp::{State, TcpInfo};
+use longhaul::tcp::{CaState, State, TcpInfo};
 
 /// What is known of a connection at one instant.
 pub(crate) struct Snapshot {
@@ -44,8 +44,45 @@ fn field(Snapshot { info, receive_buffer }: &Snapshot, name: &str) -> Option<i64
         "tcpi_unacked" => i64::from(info.unacked),
         "tcpi_snd_mss" => i64::from(info.snd_mss),
         "tcpi_snd_wnd" => i64::from(info.snd_wnd),
+        "tcpi_ca_state" => ca_state_number(info.ca_state),
+        "tcpi_options" => options_bits(info),
+        "tcpi_snd_wscale" => i64::from(info.snd_wscale),
+        "tcpi_rcv_wscale" => i64::from(info.rcv_wscale),
+        "tcpi_rcv_mss" => i64::from(info.rcv_mss),
+        "tcpi_advmss" => i64::from(info.advmss),
+        "tcpi_pmtu" => i64::from(info.pmtu),
+        "tcpi_sacked" => i64::from(info.sacked),
+        "tcpi_lost" => i64::from(info.lost),
+        "tcpi_retrans" => i64::from(info.retrans),
+        "tcpi_reordering" => i64::from(info.reordering),
+        // Without a sample Linux has the largest number there is.
+        "tcpi_min_rtt" => info.min_rtt.map_or(i64::from(u32::MAX), |rtt| rtt.as_micros() as i64),
+        "tcpi_ato" => info.ato.as_micros() as i64,
+        "tcpi_last_data_sent" => info.last_data_sent.as_millis() as i64,
+        "tcpi_last_data_recv" => info.last_data_recv.as_millis() as i64,
+        "tcpi_rcv_ssthresh" => i64::from(info.rcv_ssthresh),
+        "tcpi_rcv_rtt" => info.rcv_rtt.as_micros() as i64,
+        "tcpi_rcv_space" => i64::from(info.rcv_space),
+        "tcpi_bytes_acked" => info.bytes_acked.cast_signed(),
+        "tcpi_notsent_bytes" => i64::from(info.notsent_bytes),
         _ => return None,
     })
+}
+
+/// Linux's number of a phase of recovery.
+fn ca_state_number(state: CaState) -> i64 {
+    match state {
+        CaState::Open => 0,
+        CaState::Disorder => 1,
+        CaState::Cwr => 2,
+        CaState::Recovery => 3,
+        _ => 4,
+    }
+}
+
+/// `TCPI_OPT_*` of what was agreed.
+fn options_bits(info: &TcpInfo) -> i64 {
+    i64::from(info.timestamps) | i64::from(info.sack) << 1 | i64::from(info.wscale) << 2
 }
 
 /// Linux's number of a state.
