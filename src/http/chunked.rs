@@ -123,12 +123,11 @@ impl Chunked {
                 self.size = self.size << 4 | u64::from(digit);
                 State::Size { digits: digits + 1 }
             }
-            (State::Size { digits: 1.. }, b'\r') => State::SizeLf,
+            (
+                State::Size { digits: 1.. } | State::Extension(Extension::Name | Extension::Token | Extension::Closed),
+                b'\r',
+            ) => State::SizeLf,
             (State::Size { digits: 1.. }, b';') => self.extension(Extension::Start, limits)?,
-            (&State::Extension(within), b'\r') => match within {
-                Extension::Name | Extension::Token | Extension::Closed => State::SizeLf,
-                _ => return Err(MessageError::Chunk),
-            },
             (&State::Extension(within), _) => {
                 let next = within.next(byte).ok_or(MessageError::Chunk)?;
                 self.extension(next, limits)?

@@ -36,7 +36,7 @@ impl Headers {
     /// # Errors
     /// [`MessageError::Field`].
     pub fn parse(block: &Bytes) -> Result<Self, MessageError> {
-        let lines = block.iter().filter(|&&byte| byte == b'\n').count();
+        let lines = block.split(|&byte| byte == b'\n').count();
         let mut found = vec![httparse::EMPTY_HEADER; lines];
         match httparse::parse_headers(block, &mut found) {
             Ok(httparse::Status::Complete((len, found))) if len == block.len() => {

@@ -108,8 +108,10 @@
 //! | `TS_RECENT_VALID_S` | `src/tcp/input.rs` | 2147 | a remembered timestamp proves nothing more |
 //! | `MTU_MIN_V4` | `src/tcp/icmp.rs` | 552 | forged ICMP cannot make segments smaller |
 //! | `MTU_MIN_V6` | `src/tcp/icmp.rs` | 1280 | the same |
-//! | `HEADERS_MAX` | `src/http/head.rs` | 100 | the head is refused |
-//! | `HEAD_BYTES_MAX` | `src/http/head.rs` | 16 * 1024 | the head is refused |
+//! | `SIZE_DIGITS_MAX` | `src/http/chunked.rs` | 16 | the message is refused |
+//!
+//! Those of HTTP can be set, so they stand with their reasons at the fields of `http::Limits` and
+//! `http::server::Config`.
 
 #[cfg(test)]
 mod tests {
