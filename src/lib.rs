@@ -60,8 +60,10 @@
 //! |---|---|
 //! | [`liveness`] | the heart: when is a silent connection dead? One file a rule |
 //! | [`tcp`] | one connection: RFC 9293's states, segments, windows, recovery |
+//! | [`forecast`] | when a connection will die, and why, if nothing more is heard |
 //! | `stack` | many connections: table, timers, listeners, events |
 //! | `net` | a Linux host: TUN device, clock, a private kernel as peer |
+//! | [`journal`] | what happened to one connection, and why, in plain words |
 //! | `sim` | stacks in virtual time, with faulty links between them |
 //! | `http` | HTTP/1.1 over any of it: the server's end of a connection |
 //! | [`config`], [`options`] | settings and socket options, under Linux's names |
@@ -93,8 +95,10 @@ pub mod buf;
 pub mod config;
 pub mod congestion;
 pub mod error;
+pub mod forecast;
 #[cfg(feature = "http")]
 pub mod http;
+pub mod journal;
 pub mod liveness;
 pub mod manual;
 #[cfg(all(feature = "tun", target_os = "linux"))]

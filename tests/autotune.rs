@@ -5,12 +5,23 @@ use bytes::Bytes;
 use longhaul::config::Sysctl;
 use longhaul::options::Options;
 use longhaul::sim::{Link, Sim};
-use longhaul::time::Duration;
+use longhaul::stack::ConnMut;
+use longhaul::time::{Duration, Instant};
 
 const ROUND_TRIP: Duration = Duration::from_millis(50);
 
 /// Sends as much as is taken for `span`, and returns what arrived, and the largest window that the receiver offered.
 fn carry(sysctl: &Sysctl, options: Options, span: Duration) -> (usize, u32) {
+    carry_and(sysctl, options, span, |_, _| ())
+}
+
+/// The same, and then this about the receiving connection.
+fn carry_and(
+    sysctl: &Sysctl,
+    options: Options,
+    span: Duration,
+    end: impl FnOnce(&mut ConnMut<'_>, Instant),
+) -> (usize, u32) {
     let (mut sim, a, b) = Sim::pair(1, sysctl.clone());
     sim.connect_link(a, b, Link::new(ROUND_TRIP / 2));
     let now = sim.now();
@@ -31,6 +42,8 @@ fn carry(sysctl: &Sysctl, options: Options, span: Duration) -> (usize, u32) {
         }
         sim.run_for(Duration::from_millis(1));
     }
+    let now = sim.now();
+    end(&mut sim.stack(b).conn(accepted).unwrap(), now);
     (got, offered)
 }
 
@@ -60,4 +73,19 @@ fn a_size_that_was_set_stays() {
     let small = Options::new().with_send_buffer_size(32_768);
     let (got, _) = carry(&Sysctl::LINUX, small, 20 * ROUND_TRIP);
     assert!(got <= 21 * 65_536, "a send buffer of twice 32 KiB bounds what is in flight: {got}");
+}
+
+#[test]
+fn a_clamp_bounds_what_grows() {
+    let (_, offered) = carry(&Sysctl::LINUX, Options::new().with_tcp_window_clamp(100_000), 20 * ROUND_TRIP);
+    assert_eq!(offered, 100_000);
+}
+
+#[test]
+fn what_has_grown_can_be_read_and_a_size_set_later_replaces_it() {
+    carry_and(&Sysctl::LINUX, Options::new(), 20 * ROUND_TRIP, |conn, now| {
+        assert!(conn.recv_buffer_size() > 2_000_000, "{}", conn.recv_buffer_size());
+        conn.set_options(now, conn.options().with_recv_buffer_size(50_000));
+        assert_eq!(conn.recv_buffer_size(), 100_000);
+    });
 }

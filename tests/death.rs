@@ -145,9 +145,9 @@ fn a_reset_after_the_peers_fin_is_a_broken_pipe() {
 
 #[test]
 fn a_write_that_fits_in_part_says_how_much_and_the_next_one_hears_the_error() {
-    let mut t = open(Options::new().with_send_buffer_size(2000));
+    let mut t = open(Options::new().with_send_buffer_size(2500));
     t.inject(". 1:1(0) ack 1 win 0");
-    assert_eq!(t.try_write(5000), Ok(4000));
+    assert_eq!(t.try_write(6000), Ok(5000));
     assert_eq!(t.try_write(1), Ok(0));
     assert!(!t.act(|conn, _| conn.is_writable()));
     t.advance(ms(201));
@@ -159,15 +159,15 @@ fn a_write_that_fits_in_part_says_how_much_and_the_next_one_hears_the_error() {
 
 #[test]
 fn a_blocked_writer_is_woken_when_there_is_room_again() {
-    let mut t = open(Options::new().with_send_buffer_size(1460));
-    t.inject(". 1:1(0) ack 1 win 20");
-    assert_eq!(t.try_write(5000), Ok(2920));
-    t.next_left().unwrap();
-    t.next_left();
+    let mut t = open(Options::new().with_send_buffer_size(2920));
+    assert_eq!(t.try_write(8000), Ok(5840));
+    for _ in 0..4 {
+        t.next_left().unwrap();
+    }
     assert_eq!(t.events(), []);
-    t.inject(". 1:1(0) ack 2921 win 500");
+    t.inject(". 1:1(0) ack 5841 win 500");
     assert_eq!(t.events(), [Event::Writable]);
-    assert_eq!(t.try_write(5000), Ok(2920));
+    assert_eq!(t.try_write(8000), Ok(5840));
     while t.next_left().is_some() {}
 }
 

@@ -217,6 +217,21 @@ fn a_crossed_handshake_repeats_its_syn_ack_and_gives_up() {
 }
 
 #[test]
+fn a_crossed_handshake_that_was_closed_before_it_ended_is_not_probed() {
+    // Linux `tcp_keepalive_timer`: for an orphan in FIN-WAIT-2 it is the timer of that state, and never asks the peer.
+    let mut t = Peer::with(|c| (c.sysctl.tcp_keepalive_time, c.sysctl.tcp_fin_timeout) = (1, 80));
+    t.connect(Options::new().with_keepalive(true));
+    t.expect("S 0:0(0) <...>");
+    t.inject("S 0:0(0) win 500 <mss 1460>");
+    t.expect("S. 0:0(0) ack 1 <mss 1460>");
+    t.close();
+    t.inject(". 1:1(0) ack 1 win 500");
+    t.expect("F. 1:1(0) ack 1");
+    t.inject(". 1:1(0) ack 2 win 500");
+    t.expect_nothing_for(secs(100));
+}
+
+#[test]
 fn a_reset_of_a_crossed_handshake_ends_it() {
     // packetimpact 9, rfc9293_ev_40
     let mut t = connecting(|_| ());

@@ -40,6 +40,8 @@ const V6: &[(IcmpKind, Errno)] = &[
     (V6Unreachable(4), Errno::ECONNREFUSED),
     (V6Unreachable(5), Errno::EACCES),
     (V6Unreachable(6), Errno::EACCES),
+    (V6Unreachable(7), Errno::EPROTO),
+    (V6Unreachable(255), Errno::EPROTO),
     (TimeExceeded, Errno::EHOSTUNREACH),
     (ParameterProblem, Errno::EPROTO),
 ];
@@ -188,6 +190,20 @@ fn no_route_once_repeats_one_interval() {
         t.inject_icmp(kind, 1);
         t.expect_at(ms(1407 + 804), "P. 1:101(100) ack 1");
         t.expect_at(ms(1407 + 804 + 1608), "P. 1:101(100) ack 1");
+    }
+}
+
+#[test]
+fn over_ipv6_only_no_route_takes_back_a_doubling() {
+    for (code, next) in [(0, 402), (1, 603), (2, 603), (3, 603), (4, 603)] {
+        let mut t = Peer::v6();
+        t.open(Options::new());
+        t.write(100);
+        t.expect("P. 1:101(100) ack 1");
+        t.expect_at(ms(201), "P. 1:101(100) ack 1");
+        t.advance(ms(10));
+        t.inject_icmp(V6Unreachable(code), 1);
+        t.expect_at(ms(next), "P. 1:101(100) ack 1");
     }
 }
 

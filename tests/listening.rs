@@ -254,6 +254,29 @@ fn icmp_that_says_no_way_there_removes_the_block() {
     }
 }
 
+#[test]
+fn over_ipv6_icmp_about_the_way_removes_no_block_and_the_rest_does() {
+    // Linux: what icmpv6_err_convert calls fatal. Seen in a running kernel (tests/kernel).
+    for (kind, left) in [
+        (IcmpKind::V6Unreachable(0), 1),
+        (IcmpKind::V6Unreachable(1), 0),
+        (IcmpKind::V6Unreachable(2), 1),
+        (IcmpKind::V6Unreachable(3), 1),
+        (IcmpKind::V6Unreachable(4), 0),
+        (IcmpKind::V6Unreachable(5), 0),
+        (IcmpKind::V6Unreachable(7), 0),
+        (IcmpKind::TimeExceeded, 1),
+        (IcmpKind::ParameterProblem, 0),
+    ] {
+        let mut t = Peer::v6();
+        t.listen(1, Options::new());
+        t.inject(SYN);
+        t.expect("S. 0:0(0) ack 1 <...>");
+        t.inject_icmp(kind, 0);
+        assert_eq!(t.stack.half_open_len(), left, "{kind:?}");
+    }
+}
+
 /// Peers on three ports have each sent a SYN to a listener of backlog 1, and had it answered.
 fn three_half_open(configure: impl FnOnce(&mut Config)) -> Peer {
     let mut t = Peer::with(configure);

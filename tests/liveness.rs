@@ -16,6 +16,8 @@ mod handshake;
 mod keepalive;
 #[path = "liveness/keepalive_live.rs"]
 mod keepalive_live;
+#[path = "liveness/profiles.rs"]
+mod profiles;
 #[path = "liveness/retransmission.rs"]
 mod retransmission;
 #[path = "liveness/rto.rs"]

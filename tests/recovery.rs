@@ -81,6 +81,36 @@ fn what_is_no_duplicate_does_not_count() {
 }
 
 #[test]
+fn after_a_timeout_a_duplicate_ack_stands_for_nothing() {
+    let mut t = without_sack();
+    t.mark();
+    t.write(4380);
+    expect_segments(&mut t, 1, 3, true);
+    t.expect_at(ms(201), ". 1:1461(1460) ack 1");
+    for _ in 0..4 {
+        t.advance(ms(50));
+        t.inject(". 1:1(0) ack 1");
+        t.expect_nothing();
+    }
+    t.expect_at(ms(603), ". 1:1461(1460) ack 1");
+}
+
+#[test]
+fn the_first_ack_behind_data_tells_the_window_and_is_no_duplicate() {
+    let mut t = without_sack();
+    t.write(5840);
+    expect_segments(&mut t, 1, 4, true);
+    t.inject("P. 1:11(10) ack 1");
+    t.expect(". 5841:5841(0) ack 11");
+    for _ in 0..3 {
+        t.inject(". 11:11(0) ack 1");
+        t.expect_nothing();
+    }
+    t.inject(". 11:11(0) ack 1");
+    t.expect(". 1:1461(1460) ack 11");
+}
+
+#[test]
 fn the_first_two_duplicate_acks_let_new_data_out() {
     // RFC 3042, limited transmit.
     let mut t = without_sack();
@@ -247,4 +277,35 @@ fn nothing_in_flight_stops_the_timer() {
     t.advance(ms(200));
     t.inject(". 1:1(0) ack 101");
     t.expect_nothing_for(secs(1_000_000));
+}
+
+#[test]
+fn the_handshakes_round_trip_counts_for_the_time_that_reordering_is_given() {
+    // The handshake took 1 ms, this flight 40: a quarter of the least is no more than the margin of the timer.
+    let mut t = open(without_tail_probes, SACK);
+    t.mark();
+    t.write(2920);
+    expect_segments(&mut t, 1, 2, true);
+    t.advance(ms(40));
+    t.inject(". 1:1(0) ack 1 <nop,nop,sack 1461:2921>");
+    t.expect_at(ms(43), ". 1:1461(1460) ack 1");
+}
+
+#[test]
+fn what_is_lost_goes_again_at_once_though_the_timeout_was_spurious() {
+    let mut t = open(without_tail_probes, SACK);
+    t.mark();
+    for _ in 0..4 {
+        t.write(1460);
+    }
+    for seq in [1, 1461, 2921, 4381] {
+        t.expect(&format!("P. {seq}:{}(1460) ack 1", seq + 1460));
+    }
+    t.expect_at(ms(201), "P. 1:1461(1460) ack 1");
+    t.advance(ms(50));
+    // The third was never resent and arrived: the timeout was spurious (F-RTO). What was sent before the
+    // retransmission that arrived as well, and did not arrive itself, is lost all the same.
+    t.inject(". 1:1(0) ack 1461 <nop,nop,sack 2921:4381>");
+    t.expect("P. 1461:2921(1460) ack 1");
+    t.expect("P. 4381:5841(1460) ack 1");
 }

@@ -26,8 +26,9 @@ const LAYERS: &[&[&str]] = &[
     &["time", "seq"],
     &["liveness", "congestion", "stats", "wire", "pcapng", "timeline"],
     &["buf", "config"],
-    &["options", "error", "forecast"],
+    &["options", "error"],
     &["tcp"],
+    &["forecast", "journal"],
     &["stack"],
     &["net", "sim", "http"],
 ];

@@ -91,7 +91,7 @@ pub(crate) struct Files {
 }
 
 impl Files {
-    fn create(arguments: Arguments) -> Result<Self, String> {
+    pub(crate) fn create(arguments: Arguments) -> Result<Self, String> {
         let create = |path: PathBuf| match File::create(&path) {
             Ok(file) => Ok((path, file)),
             Err(error) => Err(format!("cannot write {}: {error}", path.display())),
@@ -112,6 +112,11 @@ impl Files {
     /// Prints a timeline; the picture is of the last one.
     pub(crate) fn show(&mut self, timeline: &Timeline) -> io::Result<()> {
         say(timeline.ascii(COLUMNS));
+        self.draw(timeline)
+    }
+
+    /// Keeps the picture of a timeline, and prints nothing.
+    pub(crate) fn draw(&mut self, timeline: &Timeline) -> io::Result<()> {
         let Some((_, file)) = &mut self.svg else { return Ok(()) };
         io::Seek::rewind(file)?;
         file.set_len(0)?;
@@ -119,7 +124,7 @@ impl Files {
     }
 
     /// Says what was written.
-    fn finish(self) -> Outcome {
+    pub(crate) fn finish(self) -> Outcome {
         for (what, file) in [("The packets", self.pcap), ("The picture", self.svg)] {
             if let Some((path, mut file)) = file {
                 file.flush()?;
@@ -131,7 +136,7 @@ impl Files {
 }
 
 /// As wide as a terminal is that was made a little wider.
-const COLUMNS: usize = 110;
+pub(crate) const COLUMNS: usize = 110;
 
 /// Prints a paragraph, indented and broken into lines.
 pub(crate) fn tell(paragraph: impl Display) {

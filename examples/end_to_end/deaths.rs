@@ -1,46 +1,18 @@
 //! The wire is cut under two connections, and each dies when its rule says so.
 
 use crate::Outcome;
-use longhaul::net::{Direction, Net, Seen, TcpStream};
+use longhaul::net::{Net, TcpStream};
 use longhaul::options::TcpKeepalive;
-use longhaul::time::Instant;
-use longhaul::wire::{self, Packet};
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-
-/// Every segment of ours that a cut wire swallowed: (when, our port, what).
-#[derive(Clone, Default)]
-pub(crate) struct Timeline(Arc<Mutex<Vec<(Instant, u16, String)>>>);
-
-impl Timeline {
-    /// What writes it down.
-    pub(crate) fn observer(&self) -> impl FnMut(&Seen<'_>) + Send + 'static {
-        let lines = Arc::clone(&self.0);
-        move |seen| {
-            if seen.direction != Direction::Outbound || !seen.lost {
-                return;
-            }
-            let Ok(Packet::Tcp { flow, segment, .. }) = wire::parse(seen.packet) else { return };
-            let what = format!("{:<2} {:>3} bytes", segment.header.flags.to_string(), segment.payload.len());
-            // Read from the packet, the flow is the receiver's: the remote end is ours.
-            lines.lock().unwrap_or_else(PoisonError::into_inner).push((seen.at, flow.remote.port(), what));
-        }
-    }
-
-    fn of(&self, port: u16) -> Vec<(Instant, String)> {
-        let lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        lines.iter().filter(|line| line.1 == port).map(|line| (line.0, line.2.clone())).collect()
-    }
-}
 
 const SECOND: Duration = Duration::from_secs(1);
 /// What a busy machine may add to a deadline before this example calls it broken.
 const LATENESS: Duration = Duration::from_secs(2);
 
 /// Both at once, since they share the wire.
-pub(crate) fn on_a_cut_wire(net: &Net, timeline: &Timeline) -> Outcome {
+pub(crate) fn on_a_cut_wire(net: &Net) -> Outcome {
     let address = SocketAddr::from(([10, 0, 0, 1], 9));
     let listener = net.namespace().ok_or("this net has no namespace")?.tcp_listener(address)?;
     let idle = net.connect_timeout(&address, 5 * SECOND)?;
@@ -58,16 +30,15 @@ pub(crate) fn on_a_cut_wire(net: &Net, timeline: &Timeline) -> Outcome {
 
     let error = wait_for_death(&busy)?;
     println!("   data in flight, TCP_USER_TIMEOUT 3 s (counted from the first retransmission):");
-    let lived = print(net, timeline, &busy, cut, &error)?;
-    promise(lived, 3 * SECOND + Duration::from_millis(201), &error, "user timeout")?;
+    print_journal(&busy)?;
+    promise(net.now().since(cut), 3 * SECOND + Duration::from_millis(201), &error, "user timeout")?;
 
     let error = wait_for_death(&idle)?;
     println!("   idle, keepalive 1 s, every 1 s, 3 times:");
-    let lived = print(net, timeline, &idle, begun, &error)?;
-    promise(lived, 4 * SECOND, &error, "keepalive")?;
-    let flags: Vec<String> = timeline.of(idle.local_addr()?.port()).into_iter().map(|line| line.1).collect();
-    if flags.len() != 4 || !flags[3].starts_with("R.") {
-        return Err(format!("three probes and a reset were promised, not {flags:?}").into());
+    let journal = print_journal(&idle)?;
+    promise(net.now().since(begun), 4 * SECOND, &error, "keepalive")?;
+    if !journal.contains("probe 3 of 3") || !journal.ends_with("a reset tells the peer") {
+        return Err("three probes and a reset were promised".into());
     }
     drop(peers);
     Ok(())
@@ -83,21 +54,13 @@ fn wait_for_death(stream: &TcpStream) -> Result<io::Error, Box<dyn std::error::E
     }
 }
 
-/// The timeline of one connection, and how long it lived, counted from `since`.
-fn print(
-    net: &Net,
-    timeline: &Timeline,
-    stream: &TcpStream,
-    since: Instant,
-    error: &io::Error,
-) -> Result<Duration, Box<dyn std::error::Error>> {
-    let lines = timeline.of(stream.local_addr()?.port());
-    for (at, what) in &lines {
-        println!("      {:>6.3} s  {what}", at.since(since).as_secs_f64());
+/// What the connection has to tell of its life, from the handshake on.
+fn print_journal(stream: &TcpStream) -> Result<String, Box<dyn std::error::Error>> {
+    let journal = stream.journal()?.ok_or("every connection of this net keeps a journal")?;
+    for line in journal.lines() {
+        println!("      {line}");
     }
-    let lived = net.now().since(since);
-    println!("      {:>6.3} s  dead: {error}", lived.as_secs_f64());
-    Ok(lived)
+    Ok(journal)
 }
 
 /// Not before the model's time, and not long after it.

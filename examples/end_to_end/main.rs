@@ -39,8 +39,7 @@ fn main() -> ExitCode {
 
 fn run() -> Outcome {
     let capture = capture_path();
-    let timeline = deaths::Timeline::default();
-    let net = Net::builder().with_capture(File::create(&capture)?).with_observer(timeline.observer()).start();
+    let net = Net::builder().with_capture(File::create(&capture)?).with_journal(64).start();
     match net {
         Ok(net) => {
             println!(
@@ -54,7 +53,7 @@ fn run() -> Outcome {
             }
             real::requests_to_us(&net)?;
             real::requests_from_us(&net)?;
-            deaths::on_a_cut_wire(&net, &timeline)?;
+            deaths::on_a_cut_wire(&net)?;
             drop(net);
             println!("\nThe capture, with a comment on what is remarkable: wireshark {}", capture.display());
         }

@@ -16,6 +16,8 @@
 //!  |
 //! stack ..... slab, demultiplexer, timing wheel, listeners, TIME-WAIT, events
 //!  |
+//! forecast, journal .. what a connection will do under silence: the same machine, run ahead; what it did, explained
+//!  |
 //! tcp ....... one connection; never imports the stack
 //!  |
 //! options, error ....... overrides become a rule's parameters; a cause becomes the user's vocabulary
@@ -80,8 +82,9 @@
 //!
 //! **`sim`** holds several stacks and a queue of arrivals. Time goes from event to event; `src/sim/link.rs` decides
 //! what happens to a packet on its way, from a seed; equal seeds give equal traces
-//! (`tests/sim_transfer.rs::equal_seeds_give_equal_traces_and_others_do_not`). What is watched (`Sim::watch`) becomes a
-//! `timeline`, which draws itself in ASCII and SVG.
+//! (`tests/sim_transfer.rs::equal_seeds_give_equal_traces_and_others_do_not`). In `src/sim/middlebox/mod.rs` begin the
+//! boxes that remember connections and forget them: NATs, load balancers, firewalls. What is watched (`Sim::watch`)
+//! becomes a `timeline`, which draws itself in ASCII and SVG.
 //!
 //! # The states of a connection
 //!

@@ -7,6 +7,10 @@
 //! change touches live connections; what is marked *at the start* is read when the stack, the listener or the
 //! connection is made. (Linux reads the two RTO bounds when a socket is made. Here they act at once.)
 //!
+//! `net::sysctl::from_proc` takes the machine's own instead; other systems' numbers stand beside, as
+//! [`Sysctl::FREEBSD`](crate::config::Sysctl::FREEBSD), `MACOS`, `WINDOWS`, `LINUX_6_1` and
+//! [`Sysctl::RFC9293`](crate::config::Sysctl::RFC9293).
+//!
 //! | setting | default | why |
 //! |---|---|---|
 //! | `tcp_keepalive_time` | 7200 | s; the two hours of RFC 9293 3.8.4, so that probing is never a burden unasked |
@@ -43,6 +47,7 @@
 //! | `tcp_slow_start_after_idle` | 1 | what was learned of a path a timeout ago is old (RFC 2861) |
 //! | `tcp_pingpong_thresh` | 1 | one answer makes an exchange interactive: its ACKs wait for the next answer |
 //! | `tcp_min_snd_mss` | 48 | bytes; a peer cannot ask for segments that are all header |
+//! | `tcp_notsent_lowat` | 4294967295 | bytes that may wait unsent; the send queue's own limit comes first |
 //! | `tcp_rmem` | 4096 131072 33554432 | bytes; half is window; it grows from the second to the third |
 //! | `tcp_wmem` | 4096 16384 4194304 | bytes; the second (256 KiB at least) grows with the window up to the third |
 //! | `ip_local_port_range` | 32768 60999 | *at the start* of the stack |
@@ -58,13 +63,15 @@
 //! | `mtu` | 1500 | bytes; Ethernet's |
 //! | `max_connections` | 1048576 | of some 340 bytes, tables included; memory grows with use, not with the limit |
 //! | `memory_bytes` | 268435456 | for all queues together: 256 MiB, or 256 bytes for each of those connections |
+//! | `journal_entries` | 0 | no journals; 64 bytes an entry, for each connection, out of the budget above |
 //! | `ip` | hop limit 64 | Linux's `ip_default_ttl`; best effort, no ECN |
 //! | `sysctl` | Linux's | above |
 //!
 //! # One connection
 //!
 //! [`Options`](crate::options::Options) overrides nothing by default; what is not set is read from the settings above
-//! at each use. Ranges are Linux's, and outside of them is an error, as EINVAL is there.
+//! at each use. Ranges are Linux's, and outside of them is an error, as EINVAL is there. By Linux's name and as one
+//! number, all but `SO_LINGER` are set and read with `Options::set` and `Options::get`.
 //!
 //! | method | option | range | not set |
 //! |---|---|---|---|
@@ -81,9 +88,12 @@
 //! | `with_tcp_thin_linear_timeouts` | `TCP_THIN_LINEAR_TIMEOUTS` | off, on | `tcp_thin_linear_timeouts` |
 //! | `with_tcp_maxseg` | `TCP_MAXSEG` | 88 to 32767 bytes | what the MTU allows |
 //! | `with_tcp_rto_max_ms` | `TCP_RTO_MAX_MS` | 1000 to 120000 ms | `tcp_rto_max_ms` |
-//! | `with_tcp_rto_min_us` | `TCP_RTO_MIN_US` | 2000 to 200000 µs | `tcp_rto_min_us` |
-//! | `with_send_buffer_size` | `SO_SNDBUF` | bytes, doubled as Linux does | 256 KiB, or `tcp_wmem` if more |
-//! | `with_recv_buffer_size` | `SO_RCVBUF` | bytes, doubled; half is window | `tcp_rmem`: 64 KiB of window |
+//! | `with_tcp_rto_min_us` | `TCP_RTO_MIN_US` | 1001 to 200000 µs, in ms | `tcp_rto_min_us` |
+//! | `with_tcp_delack_max_us` | `TCP_DELACK_MAX_US` | the same | 200 ms; always below the smallest RTO |
+//! | `with_send_buffer_size` | `SO_SNDBUF` | bytes, doubled, 4608 at least | 256 KiB, or `tcp_wmem` if more |
+//! | `with_recv_buffer_size` | `SO_RCVBUF` | bytes, doubled, 2304 at least; half is window | `tcp_rmem`: 64 KiB |
+//! | `with_tcp_window_clamp` | `TCP_WINDOW_CLAMP` | bytes of window, 1152 at least | what the buffer allows |
+//! | `with_tcp_notsent_lowat` | `TCP_NOTSENT_LOWAT` | bytes | `tcp_notsent_lowat` |
 //!
 //! # Limits
 //!
@@ -108,6 +118,8 @@
 //! | `TS_RECENT_VALID_S` | `src/tcp/input.rs` | 2147 | a remembered timestamp proves nothing more |
 //! | `MTU_MIN_V4` | `src/tcp/icmp.rs` | 552 | forged ICMP cannot make segments smaller |
 //! | `MTU_MIN_V6` | `src/tcp/icmp.rs` | 1280 | the same |
+//! | `CALLS_MAX` | `src/forecast/mod.rs` | 1 << 24 | a forecast says that there is no end within it |
+//! | `ENTRIES_MAX` | `src/journal/mod.rs` | 4096 | a journal gets no more, whatever is asked for |
 //! | `SIZE_DIGITS_MAX` | `src/http/chunked.rs` | 16 | the message is refused |
 //!
 //! Those of HTTP can be set, so they stand with their reasons at the fields of `http::Limits` and

@@ -32,6 +32,33 @@
 //! An event [`Closed`](crate::tcp::Event::Closed) reports every end once, with the same cause; clean ends carry `None`.
 //! An orphan has no events.
 //!
+//! # What was wrong, and what to do
+//!
+//! An error names the rule that gave up; [`Diagnosis`](crate::tcp::Diagnosis) says what the peer and the path were like
+//! at that moment, so that the same ETIMEDOUT sends different people to work. Every connection has one when it is over
+//! ([`Conn::diagnosis`](crate::tcp::Conn::diagnosis), `ConnMut::diagnosis`, `net::TcpStream::diagnosis`), at no cost
+//! before. It is a conclusion from what arrived, and decides nothing.
+//!
+//! | diagnosis | from what | look at |
+//! |---|---|---|
+//! | `Silent` | nothing came since the first resend or probe | the peer's power; the path; firewalls that drop |
+//! | `OneWay` | something came after a resend or probe, and not its answer | the path there: routes, filters, its MTU |
+//! | `WindowStalled` | the window is 0, and probes are answered | the peer's application, which does not read |
+//! | `Unreachable` | ICMP said so, and no ACK came since | the router that says so |
+//! | `Refused` | RST in answer to our SYN | whether the server listens there |
+//! | `Rebooted` | RST without ACK: from one without the connection | the peer's uptime; failover; middleboxes |
+//! | `PeerAborted` | RST with ACK: from one that has it | the peer's log: abort, unread data, its own timeout |
+//! | `PeerClosed` | RST after the peer's FIN | our pooling: the peer closed first, and we wrote on |
+//! | `Aborted` | we ended it: abort, withdrawal, or data for a side that was shut down | our own application |
+//! | `Finished` | both FINs | nothing |
+//!
+//! What led there is in the journal ([`journal`](crate::journal)), if the connection kept one: every resend, probe and
+//! answer with its time, and a last line that names the setting, its value, and the silence.
+//!
+//! `tests/diagnosis.rs::one_answer_may_be_missing_but_not_two`,
+//! `tests/diagnosis.rs::a_peer_that_repeats_what_we_acknowledged_is_heard_though_it_answers_nothing`,
+//! `tests/journal.rs::a_black_hole_with_linux_defaults`
+//!
 //! # What ICMP says
 //!
 //! An error counts if the sequence number it quotes lies between the oldest unacknowledged one and the next to be sent:
@@ -49,10 +76,10 @@
 //! | type 3 code 7 | | EHOSTDOWN |
 //! | type 3 code 8 | | ENONET |
 //! | | type 1 code 1, 5, 6 | EACCES |
-//! | type 12 | type 4 | EPROTO |
+//! | type 12 | type 4; type 1 code 7 and beyond | EPROTO |
 //! | type 3 code 4 | type 2 | none: the segments become smaller |
 //!
-//! "No route" (type 3 code 0 or 1; type 1 code 0 or 3) about the oldest segment in flight also takes back one doubling
+//! "No route" (type 3 code 0 or 1; type 1 code 0) about the oldest segment in flight also takes back one doubling
 //! of the timeout (RFC 6069): there was no congestion, only no way. The limit is a time and does not move, so there are
 //! more retransmissions in the same life.
 //!

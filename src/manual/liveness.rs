@@ -210,6 +210,29 @@
 //! `tests/closing.rs::an_orphan_waits_a_minute_in_fin_wait_2`,
 //! `tests/time_wait.rs::time_wait_is_a_minute_whatever_tcp_fin_timeout_says`
 //!
+//! # Forecast
+//!
+//! All of this can be asked in advance. [`forecast`](crate::forecast) runs a copy of the connection against silence and
+//! says what will be sent until when, and how it ends: `dies in 7875.000 s: no answer to keepalive probes
+//! (tcp_keepalive_probes), after 9 probes`, or `never ends by silence: nothing is outstanding, and keepalive is off
+//! (SO_KEEPALIVE)`. `Stack::forecast` and `ConnMut::forecast` are exact to the microsecond, orphans included; a lone
+//! `Conn` over rings needs no allocator for it.
+//!
+//! | it assumes | what if not |
+//! |---|---|
+//! | that nothing arrives, no ICMP either | whatever arrives makes another forecast; ask again |
+//! | that the application is idle | a write, a close or another option does, too |
+//! | that the settings stay | Linux reads them at each use, so they count from then on |
+//! | that the device takes every packet, and the driver comes in time | everything comes so much later |
+//!
+//! [`detection_times`](crate::forecast::detection_times) does it without a connection: a row for each kind of failure,
+//! with what decides. [`warnings`](crate::forecast::warnings) names settings that do not do what they seem to.
+//!
+//! `tests/forecast.rs::what_is_foretold_is_what_happens`,
+//! `tests/forecast/rings.rs::a_lone_connection_does_what_is_foretold_with_or_without_an_allocator`,
+//! `tests/forecast/known.rs::the_ends_that_people_know_are_said_in_plain_words`,
+//! `src/forecast/detection.rs::with_the_defaults_of_linux_each_failure_takes_the_time_it_is_known_for`
+//!
 //! # The timelines above, run
 //!
 #![cfg_attr(feature = "alloc", doc = "```")]

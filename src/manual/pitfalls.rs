@@ -91,6 +91,21 @@
 //! **An option that is accepted and does nothing** (Demikernel). One that is not honoured does not exist here; the one
 //! setting that nothing reads yet, `tcp_retries1`, says so in [`defaults`](super::defaults).
 //!
+//! # Between the ends
+//!
+//! **A box on the path forgets an idle connection**, and nobody is told. A NAT is silent: the next write falls into a
+//! black hole, 15 min 25 s long by default. A load balancer resets at the next write. Keepalive helps only below the
+//! box's limit, and Linux's two hours are above most. The idle time counts from what was received, the box's from what
+//! passed it: equal figures are too late. `examples/nat` shows all of it:
+//! `tests/middlebox.rs::after_the_silence_a_write_falls_into_a_black_hole_for_a_quarter_of_an_hour`,
+//! `tests/middlebox.rs::a_load_balancer_resets_at_the_next_write_and_not_before`,
+//! `tests/middlebox.rs::keepalive_below_the_limit_keeps_the_entry_for_ever_and_the_default_does_not`,
+//! `tests/middlebox.rs::at_the_limit_itself_keepalive_is_too_late`.
+//!
+//! **The figures that everybody quotes**: 7872 s, 924.6 s, exactly 15 retransmissions, TIME-WAIT from
+//! `tcp_fin_timeout`. `examples/myths` tries 23 of them:
+//! `tests/myths.rs::every_experiment_comes_out_as_documented`.
+//!
 //! # Many connections
 //!
 //! **Every wake visits every connection** (smoltcp, pktkit), so that a hundred thousand idle ones cost as much as busy

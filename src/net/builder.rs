@@ -29,6 +29,7 @@ pub struct Builder {
     secret: Option<[u8; 16]>,
     sysctl: Sysctl,
     memory_bytes: Option<usize>,
+    journal_entries: usize,
     observer: Option<Observer>,
     capture: Option<Box<dyn Write + Send>>,
 }
@@ -85,6 +86,16 @@ impl Builder {
         self
     }
 
+    /// Every connection keeps a journal of so many entries, see [`Config::journal_entries`] and [`TcpStream::journal`];
+    /// 64 are enough for a death by any of Linux's defaults. By default none does.
+    ///
+    /// [`TcpStream::journal`]: super::TcpStream::journal
+    #[must_use]
+    pub fn with_journal(mut self, entries: usize) -> Self {
+        self.journal_entries = entries;
+        self
+    }
+
     /// Shows every packet to `observer`, lost ones too. It is called under the net's lock: it should be quick, and must
     /// not call the net.
     #[must_use]
@@ -116,6 +127,7 @@ impl Builder {
         let mut config = Config::new(secret).with_sysctl(self.sysctl);
         config = config.with_mtu(self.mtu.unwrap_or(u16::MAX).min(device.mtu()));
         (config.ipv4, config.ipv6) = self.addresses.unwrap_or((Some(IPV4), Some(IPV6)));
+        config.journal_entries = self.journal_entries;
         config.memory_bytes = self.memory_bytes.unwrap_or(config.memory_bytes);
         let tap = Tap::new(self.observer, self.capture, device.name().unwrap_or_default())
             .map_err(|error| failed("beginning the capture", &error, None))?;

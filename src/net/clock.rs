@@ -1,5 +1,6 @@
 //! The one place that reads a clock: the host's monotonic time as [`Instant`]s.
 
+use crate::journal::WallClock;
 use crate::time::{Duration, Instant};
 
 /// The host's monotonic clock, counted from [`Clock::start`].
@@ -20,11 +21,20 @@ impl Clock {
         Self { started: std::time::Instant::now() }
     }
 
+    /// What the monotonic clock's `now` is by the clock on the wall, in UTC.
+    pub(super) fn on_the_wall(&self) -> WallClock {
+        let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        let time_of_day = Duration::new(since_epoch.as_secs() % DAY_S, since_epoch.subsec_nanos());
+        WallClock { at: self.now(), time_of_day }
+    }
+
     /// The time now.
     pub fn now(&self) -> Instant {
         Instant::ORIGIN + Self::HEAD_START + self.started.elapsed()
     }
 }
+
+const DAY_S: u64 = 24 * 3600;
 
 #[cfg(test)]
 mod tests {

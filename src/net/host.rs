@@ -19,6 +19,7 @@ use rustix::event::{EventfdFlags, eventfd};
 
 use super::clock::Clock;
 use super::wire::{HandWait, Wire};
+use crate::journal::WallClock;
 use crate::stack::{ConnId, ListenerId, Stack};
 use crate::tcp::Event;
 use crate::time::{Duration, Instant};
@@ -87,6 +88,11 @@ impl Shared {
 
     pub(super) fn now(&self) -> Instant {
         self.clock.now()
+    }
+
+    /// What it is by the clock on the wall.
+    pub(super) fn on_the_wall(&self) -> WallClock {
+        self.clock.on_the_wall()
     }
 
     /// Times that the driver's sleep ended.

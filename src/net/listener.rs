@@ -88,6 +88,15 @@ impl TcpListener {
     pub fn set_options(&self, options: Options) {
         self.shared.act(|host, _| host.stack.set_listener_options(self.id, options));
     }
+
+    /// The options that connections inherit.
+    ///
+    /// # Errors
+    /// `NetworkDown` once the net is.
+    pub fn options(&self) -> io::Result<Options> {
+        // A listener of the stack lives as long as this one.
+        self.shared.try_act(|host, _| host.stack.listener_options(self.id).ok_or(io::ErrorKind::NotConnected.into()))
+    }
 }
 
 impl Drop for TcpListener {

@@ -19,22 +19,24 @@
 //! | room | question it answers |
 //! |---|---|
 //! | `builder` | what is a net made from? |
-//! | `stream`, `socket_options`, `readiness`, `listener` | what may an application do? |
+//! | `stream`, `socket_options`, `insight`, `readiness`, `listener` | what may an application do? |
 //! | `host` | who waits for what, and who wakes whom? |
 //! | `driver` | what happens while the application sleeps? |
 //! | `wire`, `tap` | what if the device is busy, and who watches? |
-//! | `tun`, `namespace`, `sys`, `clock` | what does Linux offer? |
+//! | `tun`, `namespace`, `sys`, `sysctl`, `clock` | what does Linux offer? |
 
 mod builder;
 mod clock;
 mod driver;
 mod host;
+mod insight;
 mod listener;
 pub mod namespace;
 mod readiness;
 mod socket_options;
 mod stream;
 mod sys;
+pub mod sysctl;
 mod tap;
 mod tun;
 mod wire;

@@ -54,7 +54,8 @@ impl TcpStream {
         Ok(self.options()?.keepalive())
     }
 
-    /// `TCP_KEEPIDLE`, `TCP_KEEPINTVL` and `TCP_KEEPCNT` as far as given; switches keepalive on, as socket2 does.
+    /// `TCP_KEEPIDLE`, `TCP_KEEPINTVL` and `TCP_KEEPCNT` as far as given; switches keepalive on, as socket2 does. See
+    /// [`crate::tcp::Conn::set_tcp_keepalive`] for when the first probe leaves.
     pub fn set_tcp_keepalive(&self, keepalive: &TcpKeepalive) -> io::Result<()> {
         Ok(self.with(|conn, now| conn.set_tcp_keepalive(now, keepalive))??)
     }
@@ -85,7 +86,83 @@ impl TcpStream {
         Ok(self.options()?.tcp_user_timeout())
     }
 
+    /// `TCP_CORK`: send full segments only, for at most 200 ms. Off by default.
+    pub fn set_tcp_cork(&self, on: bool) -> io::Result<()> {
+        self.change(|options| options.with_tcp_cork(on))
+    }
+
+    /// Whether `TCP_CORK` is on.
+    pub fn tcp_cork(&self) -> io::Result<bool> {
+        Ok(self.options()?.tcp_cork())
+    }
+
+    /// `TCP_QUICKACK`: acknowledge at once from now on, or let answers carry the ACKs. Not sticky: what is exchanged
+    /// changes it again.
+    pub fn set_tcp_quickack(&self, on: bool) -> io::Result<()> {
+        self.with(|conn, _| conn.set_tcp_quickack(on))
+    }
+
+    /// Whether ACKs leave at once; true at first.
+    pub fn tcp_quickack(&self) -> io::Result<bool> {
+        self.with(|conn, _| conn.tcp_quickack())
+    }
+
+    /// `TCP_THIN_LINEAR_TIMEOUTS`: the first six timeouts of a thin stream do not double. Off by default.
+    pub fn set_tcp_thin_linear_timeouts(&self, on: bool) -> io::Result<()> {
+        self.change(|options| options.with_tcp_thin_linear_timeouts(on))
+    }
+
+    /// Whether `TCP_THIN_LINEAR_TIMEOUTS` is on; the sysctl does not show here, as on Linux.
+    pub fn tcp_thin_linear_timeouts(&self) -> io::Result<bool> {
+        Ok(self.options()?.tcp_thin_linear_timeouts())
+    }
+
+    /// `TCP_NOTSENT_LOWAT`: so many bytes may wait unsent; then writes wait until less than half as many do. 0, the
+    /// default, inherits `tcp_notsent_lowat`.
+    pub fn set_tcp_notsent_lowat(&self, bytes: u32) -> io::Result<()> {
+        self.change(|options| options.with_tcp_notsent_lowat(bytes))
+    }
+
+    /// `TCP_NOTSENT_LOWAT`.
+    pub fn tcp_notsent_lowat(&self) -> io::Result<u32> {
+        Ok(self.options()?.tcp_notsent_lowat())
+    }
+
+    /// `TCP_MAXSEG`: what one segment of ours carries, in bytes. To be bounded before connecting, by
+    /// [`Options::with_tcp_maxseg`]; what is agreed stays.
+    pub fn tcp_mss(&self) -> io::Result<u32> {
+        self.with(|conn, _| conn.tcp_mss().into())
+    }
+
+    /// `SO_SNDBUF`: bytes that may be queued for sending; doubled, as Linux does.
+    pub fn set_send_buffer_size(&self, bytes: usize) -> io::Result<()> {
+        self.change(|options| options.with_send_buffer_size(saturated(bytes)))
+    }
+
+    /// `SO_SNDBUF`: doubled if it was set, else as far as it has grown.
+    pub fn send_buffer_size(&self) -> io::Result<usize> {
+        self.with(|conn, _| conn.send_buffer_size() as usize)
+    }
+
+    /// `SO_RCVBUF`: bytes of receive buffer; doubled, as Linux does, and half of that is window.
+    pub fn set_recv_buffer_size(&self, bytes: usize) -> io::Result<()> {
+        self.change(|options| options.with_recv_buffer_size(saturated(bytes)))
+    }
+
+    /// `SO_RCVBUF`: doubled if it was set, else as far as it has grown.
+    pub fn recv_buffer_size(&self) -> io::Result<usize> {
+        self.with(|conn, _| conn.recv_buffer_size() as usize)
+    }
+
+    fn change(&self, change: impl FnOnce(Options) -> Options) -> io::Result<()> {
+        self.with(|conn, now| conn.set_options(now, change(conn.options())))
+    }
+
     fn in_force<T>(&self, read: impl FnOnce(&Options, &Sysctl) -> T) -> io::Result<T> {
         self.with(|conn, _| read(&conn.options(), conn.sysctl()))
     }
+}
+
+fn saturated(bytes: usize) -> u32 {
+    u32::try_from(bytes).unwrap_or(u32::MAX)
 }

@@ -1,4 +1,5 @@
-//! One connection in the shape of `std::net::TcpStream`; what it can be set to stands in `socket_options`.
+//! One connection in the shape of `std::net::TcpStream`; what it can be set to stands in `socket_options`, what
+//! can be learned of it in `insight`.
 //!
 //! Where std says what the kernel does, this does it: `send` and `recv` follow Linux's `tcp_sendmsg` and `tcp_recvmsg`,
 //! [`TcpStream::poll_ready`] follows `tcp_poll`, dropping the last handle follows `tcp_close`.
@@ -14,8 +15,9 @@ use bytes::Bytes;
 use super::host::{Host, Patience, Shared};
 use super::readiness::Readiness;
 use crate::error::{Errno, Error};
+use crate::journal::WallClock;
 use crate::stack::{ConnId, ConnMut};
-use crate::tcp::{State, TcpInfo};
+use crate::tcp::State;
 use crate::time::{Duration, Instant};
 use crate::wire::Flow;
 
@@ -214,13 +216,9 @@ impl TcpStream {
         Ok(self.with(|conn, _| conn.take_error())?.map(io::Error::from))
     }
 
-    /// What there is to know about the connection. It prints as a line of `ss -o`.
-    ///
-    /// # Errors
-    /// As [`TcpStream::take_error`].
-    #[allow(clippy::redundant_closure_for_method_calls)] // the method's own lifetime would be fixed
-    pub fn info(&self) -> io::Result<TcpInfo> {
-        self.with(|conn, now| conn.info(now))
+    /// What it is by the clock on the wall.
+    pub(super) fn on_the_wall(&self) -> WallClock {
+        self.socket.shared.on_the_wall()
     }
 
     /// Does something with the connection.

@@ -2,6 +2,7 @@
 
 use super::{CORK, KEEPALIVE, LINGER, NODELAY, Options, THIN_LINEAR};
 use crate::config::Sysctl;
+use crate::liveness::handshake::defer_accept_secs;
 use crate::time::Duration;
 
 impl Options {
@@ -43,9 +44,14 @@ impl Options {
         self.switches & CORK != 0
     }
 
-    /// Whether a thin stream's first timeouts are linear.
-    pub const fn tcp_thin_linear_timeouts(&self, sysctl: &Sysctl) -> bool {
-        self.switches & THIN_LINEAR != 0 || sysctl.tcp_thin_linear_timeouts != 0
+    /// Whether `TCP_THIN_LINEAR_TIMEOUTS` is on, whatever the sysctl of that name says.
+    pub const fn tcp_thin_linear_timeouts(&self) -> bool {
+        self.switches & THIN_LINEAR != 0
+    }
+
+    /// Whether a thin stream's first timeouts are linear: by the option or by the sysctl.
+    pub const fn thin_linear_timeouts(&self, sysctl: &Sysctl) -> bool {
+        self.tcp_thin_linear_timeouts() || sysctl.tcp_thin_linear_timeouts != 0
     }
 
     /// `SO_LINGER`.
@@ -72,6 +78,21 @@ impl Options {
         if self.syncnt == 0 { sysctl.tcp_synack_retries } else { self.syncnt }
     }
 
+    /// Whether `TCP_KEEPCNT` is set, not inherited.
+    pub(crate) const fn has_keepcnt(&self) -> bool {
+        self.keepcnt != 0
+    }
+
+    /// Whether `TCP_SYNCNT` is set, not inherited.
+    pub(crate) const fn has_syncnt(&self) -> bool {
+        self.syncnt != 0
+    }
+
+    /// Whether `TCP_RTO_MAX_MS` is set, not inherited.
+    pub(crate) const fn has_rto_max(&self) -> bool {
+        self.rto_max_ms != 0
+    }
+
     /// The bound on the MSS, if any.
     pub const fn tcp_maxseg(&self) -> Option<u16> {
         if self.max_segment == 0 { None } else { Some(self.max_segment) }
@@ -92,9 +113,19 @@ impl Options {
         self.defer_accept
     }
 
+    /// Seconds of `TCP_DEFER_ACCEPT`, as Linux reads them back: the time those periods take, up to 29 887.
+    pub fn tcp_defer_accept_secs(&self) -> u32 {
+        defer_accept_secs(self.defer_accept)
+    }
+
     /// Bytes that may be queued for sending.
     pub fn send_buffer_size(&self, sysctl: &Sysctl) -> u32 {
-        or(self.send_buffer_bytes, sysctl.tcp_wmem[1].max(SEND_BUFFER_MIN_BYTES))
+        or(self.send_buffer_bytes, sysctl.tcp_wmem[1].max(SEND_BUFFER_INITIAL_BYTES))
+    }
+
+    /// Bytes of receive buffer, of which half can be offered.
+    pub fn recv_buffer_size(&self, sysctl: &Sysctl) -> u32 {
+        or(self.receive_buffer_bytes, sysctl.tcp_rmem[1])
     }
 
     /// Whether `SO_SNDBUF` was set: then the send buffer does not grow.
@@ -109,13 +140,43 @@ impl Options {
 
     /// Bytes of window that may be offered: half the receive buffer, the other half being Linux's overhead.
     pub fn window_bytes(&self, sysctl: &Sysctl) -> u32 {
-        (or(self.receive_buffer_bytes, sysctl.tcp_rmem[1]) / 2).max(WINDOW_MIN_BYTES)
+        (self.recv_buffer_size(sysctl) / 2).max(WINDOW_MIN_BYTES)
+    }
+
+    /// `TCP_WINDOW_CLAMP`, if set.
+    pub const fn tcp_window_clamp(&self) -> Option<u32> {
+        if self.window_clamp_bytes == 0 { None } else { Some(self.window_clamp_bytes) }
+    }
+
+    /// `TCP_NOTSENT_LOWAT` as set; 0 if not.
+    pub const fn tcp_notsent_lowat(&self) -> u32 {
+        self.notsent_lowat_bytes
+    }
+
+    /// Bytes that may wait unsent; at least one, lest nobody ever write again (which Linux lets happen).
+    pub fn notsent_lowat(&self, sysctl: &Sysctl) -> u32 {
+        or(self.notsent_lowat_bytes, sysctl.tcp_notsent_lowat).max(1)
+    }
+
+    /// `TCP_DELACK_MAX_US`, in microseconds.
+    pub const fn tcp_delack_max_us(&self) -> u32 {
+        if self.delack_max_ms == 0 { DELACK_MAX_US } else { self.delack_max_ms as u32 * 1000 }
+    }
+
+    /// The longest an acknowledgment is delayed: a millisecond less than the smallest variance term of the RTO, so that
+    /// a peer of our kind does not resend first (Linux `tcp_delack_max`).
+    pub fn delack_max(&self, sysctl: &Sysctl) -> Duration {
+        let rto_min_ms = self.rto_min_us(sysctl).div_ceil(1000).max(2);
+        Duration::from_millis(u64::from((self.tcp_delack_max_us() / 1000).min(rto_min_ms - 1)))
     }
 }
 
+/// How long an acknowledgment may be delayed by default, in microseconds (Linux `TCP_DELACK_MAX`).
+const DELACK_MAX_US: u32 = 200_000;
+
 /// Linux starts a send buffer at `tcp_wmem[1]`, 16 KiB, and grows it with the congestion window. So do we, from 256
 /// KiB: that stays within the second-level cache, and a writer on a short path never waits for growth.
-const SEND_BUFFER_MIN_BYTES: u32 = 256 * 1024;
+const SEND_BUFFER_INITIAL_BYTES: u32 = 256 * 1024;
 /// A window never starts smaller than two of the smallest segments anybody may announce (RFC 9293 3.7.1: 536).
 const WINDOW_MIN_BYTES: u32 = 2 * 536;
 

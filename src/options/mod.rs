@@ -3,6 +3,7 @@
 //! A value of 0 inside means "inherit": the sysctl is read at each use, as Linux does, so that `getsockopt`-like
 //! readers show the effective value. Accepted connections inherit their listener's options.
 
+mod by_name;
 mod effective;
 
 use crate::time::Duration;
@@ -20,6 +21,11 @@ impl TcpKeepalive {
     /// Nothing set.
     pub const fn new() -> Self {
         Self { time: None, interval: None, retries: None }
+    }
+
+    /// Whether `TCP_KEEPIDLE` is among what is set: setting it restarts the wait even if it is what it was.
+    pub(crate) const fn has_time(&self) -> bool {
+        self.time.is_some()
     }
 
     /// `TCP_KEEPIDLE`: silence before the first probe; whole seconds, 1 to 32767.
@@ -52,6 +58,8 @@ pub struct Options {
     rto_min_us: u32,
     send_buffer_bytes: u32,
     receive_buffer_bytes: u32,
+    window_clamp_bytes: u32,
+    notsent_lowat_bytes: u32,
     keepidle_s: u16,
     keepintvl_s: u16,
     linger_s: u16,
@@ -60,6 +68,7 @@ pub struct Options {
     keepcnt: u8,
     syncnt: u8,
     defer_accept: u8,
+    delack_max_ms: u8,
     switches: u8,
 }
 
@@ -75,6 +84,16 @@ const KEEP_SECONDS_MAX: u64 = 32_767;
 const COUNT_MAX: u32 = 127;
 /// `TCP_LINGER2` beyond this is cut to it, in seconds (Linux `TCP_FIN_TIMEOUT_MAX`).
 const LINGER2_MAX_S: i32 = 120;
+/// No send buffer is set smaller, in bytes (Linux `SOCK_MIN_SNDBUF` on 64 bits: room for two segments of 2 KiB).
+const SEND_BUFFER_MIN_BYTES: u32 = 4608;
+/// No receive buffer is set smaller, in bytes (Linux `SOCK_MIN_RCVBUF` on 64 bits: room for one).
+const RECEIVE_BUFFER_MIN_BYTES: u32 = 2304;
+/// `TCP_MAXSEG` of a socket that has neither option nor connection (Linux `TCP_MSS_DEFAULT`).
+const MSS_DEFAULT: u16 = 536;
+/// What the options in microseconds are rounded up to.
+const MICROS_PER_TICK: u32 = 1000;
+/// The least they take (Linux `TCP_TIMEOUT_MIN`, two ticks).
+const TICKS_MIN: u32 = 2;
 
 impl Options {
     /// Overrides nothing.
@@ -85,6 +104,8 @@ impl Options {
             rto_min_us: 0,
             send_buffer_bytes: 0,
             receive_buffer_bytes: 0,
+            window_clamp_bytes: 0,
+            notsent_lowat_bytes: 0,
             keepidle_s: 0,
             keepintvl_s: 0,
             linger_s: 0,
@@ -93,6 +114,7 @@ impl Options {
             keepcnt: 0,
             syncnt: 0,
             defer_accept: 0,
+            delack_max_ms: 0,
             switches: 0,
         }
     }
@@ -216,13 +238,14 @@ impl Options {
         Ok(self)
     }
 
-    /// `TCP_RTO_MIN_US`: the smallest variance term of the RTO, 2000 (two ticks) to 200 000 microseconds.
+    /// `TCP_RTO_MIN_US`: the smallest variance term of the RTO, 1001 to 200 000 microseconds, rounded up to the
+    /// millisecond (two ticks are the least).
     ///
     /// # Errors
     /// [`OutOfRange`] outside that.
     pub fn with_tcp_rto_min_us(mut self, micros: u32) -> Result<Self, OutOfRange> {
-        self.rto_min_us = match micros {
-            2000..=200_000 => micros,
+        self.rto_min_us = match micros.div_ceil(MICROS_PER_TICK) {
+            millis @ TICKS_MIN..=200 => millis * MICROS_PER_TICK,
             _ => return Err(OutOfRange { option: "TCP_RTO_MIN_US" }),
         };
         Ok(self)
@@ -235,19 +258,55 @@ impl Options {
         self
     }
 
-    /// `SO_SNDBUF`: bytes that may be queued for sending. Linux doubles what it is given, for its own bookkeeping; so
-    /// does this. 0 inherits `tcp_wmem`.
+    /// `SO_SNDBUF`: bytes that may be queued for sending. Linux doubles what it is given, for its own bookkeeping, and
+    /// makes it 4608 at least; so does this. Its largest is that of `SO_SNDBUFFORCE`, 2^30 − 1.
     #[must_use]
     pub const fn with_send_buffer_size(mut self, bytes: u32) -> Self {
-        self.send_buffer_bytes = bytes.saturating_mul(2);
+        self.send_buffer_bytes = doubled(bytes, SEND_BUFFER_MIN_BYTES);
         self
     }
 
-    /// `SO_RCVBUF`: doubled like the send buffer; half of the result is offered as window. 0 inherits `tcp_rmem`.
+    /// `SO_RCVBUF`: doubled like the send buffer, 2304 at least; half of the result is offered as window.
     #[must_use]
     pub const fn with_recv_buffer_size(mut self, bytes: u32) -> Self {
-        self.receive_buffer_bytes = bytes.saturating_mul(2);
+        self.receive_buffer_bytes = doubled(bytes, RECEIVE_BUFFER_MIN_BYTES);
         self
+    }
+
+    /// `TCP_WINDOW_CLAMP`: the largest window to offer, in bytes; below 1152 is 1152. 0, the default, leaves it to the
+    /// receive buffer. On a live connection the window shrinks to it as data comes, since no edge ever moves left.
+    #[must_use]
+    pub const fn with_tcp_window_clamp(mut self, bytes: u32) -> Self {
+        let least = RECEIVE_BUFFER_MIN_BYTES / 2;
+        self.window_clamp_bytes = if bytes != 0 && bytes < least { least } else { bytes };
+        self
+    }
+
+    /// `TCP_NOTSENT_LOWAT`: so many bytes may wait unsent; a writer is woken when less than half of them do. 0 inherits
+    /// `tcp_notsent_lowat`.
+    #[must_use]
+    pub const fn with_tcp_notsent_lowat(mut self, bytes: u32) -> Self {
+        self.notsent_lowat_bytes = bytes;
+        self
+    }
+
+    /// `TCP_DELACK_MAX_US`: the longest an acknowledgment may be delayed, 1001 to 200 000 microseconds, rounded up to
+    /// the millisecond; 200 ms by default. Whatever is set, it is delayed less than the smallest variance term of our
+    /// own RTO, which the peer's may equal.
+    ///
+    /// # Errors
+    /// [`OutOfRange`] outside that.
+    pub fn with_tcp_delack_max_us(mut self, micros: u32) -> Result<Self, OutOfRange> {
+        self.delack_max_ms = match micros.div_ceil(MICROS_PER_TICK) {
+            millis @ TICKS_MIN..=200 => millis as u8,
+            _ => return Err(OutOfRange { option: "TCP_DELACK_MAX_US" }),
+        };
+        Ok(self)
+    }
+
+    /// `TCP_MAXSEG` stays as it was.
+    pub(crate) const fn keep_tcp_maxseg(&mut self, before: &Self) {
+        self.max_segment = before.max_segment;
     }
 
     const fn switch(&mut self, which: u8, on: bool) {
@@ -257,6 +316,13 @@ impl Options {
             self.switches &= !which;
         }
     }
+}
+
+/// What becomes of a buffer size that is set.
+const fn doubled(bytes: u32, least: u32) -> u32 {
+    let most = i32::MAX.unsigned_abs() / 2;
+    let bytes = 2 * if bytes > most { most } else { bytes };
+    if bytes < least { least } else { bytes }
 }
 
 fn keep_seconds(duration: Duration, option: &'static str) -> Result<u16, OutOfRange> {

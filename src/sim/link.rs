@@ -169,36 +169,60 @@ impl Cut {
 
 /// What is to be said about a packet, in its trace line and capture comment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Notes(u16);
+pub(super) struct Notes {
+    bits: u16,
+    /// In the words of the boxes it met.
+    said: [&'static str; SAID_MAX],
+}
+
+/// Boxes that are heard about one packet; those after them act in silence.
+const SAID_MAX: usize = 3;
 
 impl Notes {
-    pub(super) const NONE: Self = Self(0);
-    pub(super) const CUT: Self = Self(1);
-    pub(super) const LOST: Self = Self(1 << 1);
-    pub(super) const QUEUE_FULL: Self = Self(1 << 2);
-    pub(super) const TOO_LONG: Self = Self(1 << 3);
-    pub(super) const HELD_BACK: Self = Self(1 << 4);
-    pub(super) const DUPLICATED: Self = Self(1 << 5);
-    pub(super) const CORRUPTED: Self = Self(1 << 6);
-    pub(super) const NO_ROUTE: Self = Self(1 << 7);
-    pub(super) const TAKEN: Self = Self(1 << 8);
-    pub(super) const DELAYED: Self = Self(1 << 9);
-    pub(super) const REPLACED: Self = Self(1 << 10);
-    pub(super) const INJECTED: Self = Self(1 << 11);
+    pub(super) const NONE: Self = Self::bit(0);
+    pub(super) const CUT: Self = Self::bit(1);
+    pub(super) const LOST: Self = Self::bit(1 << 1);
+    pub(super) const QUEUE_FULL: Self = Self::bit(1 << 2);
+    pub(super) const TOO_LONG: Self = Self::bit(1 << 3);
+    pub(super) const HELD_BACK: Self = Self::bit(1 << 4);
+    pub(super) const DUPLICATED: Self = Self::bit(1 << 5);
+    pub(super) const CORRUPTED: Self = Self::bit(1 << 6);
+    pub(super) const NO_ROUTE: Self = Self::bit(1 << 7);
+    pub(super) const TAKEN: Self = Self::bit(1 << 8);
+    pub(super) const DELAYED: Self = Self::bit(1 << 9);
+    pub(super) const REPLACED: Self = Self::bit(1 << 10);
+    pub(super) const INJECTED: Self = Self::bit(1 << 11);
+    pub(super) const ANSWERED: Self = Self::bit(1 << 12);
+    pub(super) const ANSWER: Self = Self::bit(1 << 13);
 
-    pub(super) const fn add(&mut self, other: Self) {
-        self.0 |= other.0;
+    const fn bit(bits: u16) -> Self {
+        Self { bits, said: [""; SAID_MAX] }
+    }
+
+    pub(super) fn add(&mut self, other: Self) {
+        self.bits |= other.bits;
+        other.said.iter().for_each(|words| self.say(words));
+    }
+
+    pub(super) fn say(&mut self, words: &'static str) {
+        if !words.is_empty()
+            && let Some(free) = self.said.iter_mut().find(|said| said.is_empty())
+        {
+            *free = words;
+        }
     }
 }
 
 /// The notes in words, separated by commas; empty if there is nothing to say.
 impl fmt::Display for Notes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const WORDS: [(Notes, &str); 12] = [
+        const WORDS: [(Notes, &str); 14] = [
             (Notes::INJECTED, "injected"),
             (Notes::TAKEN, "taken out on the way"),
             (Notes::DELAYED, "delayed on the way"),
             (Notes::REPLACED, "replaced on the way"),
+            (Notes::ANSWERED, "answered on the way"),
+            (Notes::ANSWER, "from a box on the way"),
             (Notes::NO_ROUTE, "no route"),
             (Notes::CUT, "the link is cut"),
             (Notes::TOO_LONG, "too long for the link"),
@@ -208,12 +232,12 @@ impl fmt::Display for Notes {
             (Notes::DUPLICATED, "duplicated"),
             (Notes::CORRUPTED, "corrupted"),
         ];
+        let said = self.said.iter().copied().filter(|words| !words.is_empty());
+        let marked = WORDS.iter().filter(|(note, _)| self.bits & note.bits != 0).map(|&(_, words)| words);
         let mut separator = "";
-        for (note, words) in WORDS {
-            if self.0 & note.0 != 0 {
-                write!(f, "{separator}{words}")?;
-                separator = ", ";
-            }
+        for words in said.chain(marked) {
+            write!(f, "{separator}{words}")?;
+            separator = ", ";
         }
         Ok(())
     }

@@ -29,6 +29,7 @@
 //! | room | question it answers |
 //! |---|---|
 //! | `link` | what happens to a packet between two hosts? |
+//! | `middlebox` | what does a box between them remember, and forget? |
 //! | `host` | what does a stack see of time, and what does its device take? |
 //! | `transit` | how does a packet get from one stack to another? |
 //! | `trace` | what was sent, in words? |
@@ -37,6 +38,7 @@
 
 mod host;
 mod link;
+mod middlebox;
 mod rng;
 mod timeline;
 mod trace;
@@ -55,6 +57,7 @@ use core::fmt;
 use core::net::{Ipv4Addr, Ipv6Addr};
 use host::Host;
 use link::Wire;
+use middlebox::Chain;
 use rng::Rng;
 use timeline::Watched;
 use trace::Recorder;
@@ -62,6 +65,7 @@ use transit::{Arrival, Interceptor};
 
 pub use host::HostId;
 pub use link::{Cut, Link};
+pub use middlebox::{BoxId, Decision, FLOWS_MAX_DEFAULT, Middlebox, Nat, Side, Timeouts, Tracker, Unknown};
 pub use transit::{Fate, Passing};
 
 /// When a simulation starts: three seconds before its millisecond clock no longer fits 32 bits, so that whatever does
@@ -74,7 +78,7 @@ pub const KEPT_PACKETS_DEFAULT: usize = 4096;
 /// Hosts, the links between them, and what is on its way. See the [module](self) for an example.
 ///
 /// After acting on a stack, call one of the `run_*` or [`Sim::step`]: what the act caused leaves at its beginning.
-/// A host sends to whoever has the destination address, if a link leads there directly.
+/// A host sends to whoever has the destination address, or is beyond a box that has it, if a link leads there directly.
 pub struct Sim {
     seed: u64,
     now: Instant,
@@ -82,6 +86,8 @@ pub struct Sim {
     hosts: Vec<Host>,
     /// By both hosts, the one that was added first in front.
     links: BTreeMap<(HostId, HostId), Wire>,
+    /// The boxes on them, by the same.
+    chains: BTreeMap<(HostId, HostId), Chain>,
     /// By arrival; packets that arrive at the same time keep the order in which they were sent.
     flying: BTreeMap<(Instant, u64), Arrival>,
     /// Packets that were put on their way so far.
@@ -106,6 +112,7 @@ impl Sim {
             rng: Rng::new(seed),
             hosts: Vec::new(),
             links: BTreeMap::new(),
+            chains: BTreeMap::new(),
             flying: BTreeMap::new(),
             launched: 0,
             delivered: 0,
@@ -141,7 +148,7 @@ impl Sim {
         HostId(self.hosts.len() - 1)
     }
 
-    /// Lays a link between two hosts, or replaces it.
+    /// Lays a link between two hosts, or replaces it; boxes on it stay.
     ///
     /// # Panics
     /// If both are the same host.

@@ -227,6 +227,28 @@ fn a_watched_connection_has_a_lane_with_its_packets_and_its_end() {
 }
 
 #[test]
+fn an_intercepted_packet_may_be_answered() {
+    let mut pair = connected(1);
+    let unreachable = crate::wire::IcmpKind::V4Unreachable(1);
+    pair.sim.intercept(move |passing| {
+        let mut answer = [0; 576];
+        let router = [192, 0, 2, 1].into();
+        let len = crate::wire::emit_icmp_error(router, unreachable, passing.packet, &mut answer).unwrap();
+        Fate::Answer(Bytes::copy_from_slice(&answer[..len]))
+    });
+    pair.send(b"hello");
+    let sent = pair.sim.now();
+    pair.sim.run_for(MS);
+    let trace = pair.sim.trace();
+    assert!(trace[3].ends_with("# answered on the way"), "{trace:#?}");
+    assert_eq!(trace[4], "   0.030000 * > a  icmp V4Unreachable(1)  # from a box on the way");
+    let error = |pair: &mut Pair| pair.sim.stack(pair.a).conn(pair.client).unwrap().take_error();
+    assert_eq!(error(&mut pair), None, "it is on its way");
+    pair.sim.run_for(9 * MS);
+    assert_eq!((pair.sim.now().since(sent), error(&mut pair).is_some()), (10 * MS, true));
+}
+
+#[test]
 fn a_packet_from_nowhere_arrives_when_told() {
     let mut pair = connected(1);
     let at = pair.sim.now() + 7 * MS;

@@ -101,7 +101,8 @@ impl Sim {
 
 /// What a packet is to the connection; `None` if it is nothing to it, or was before `since`.
 fn mark(record: &Record, watched: &Watched, since: Instant) -> Option<Mark> {
-    let (flow, flags) = match wire::parse(&record.packet).ok()? {
+    let packet = if record.from == Some(watched.host) { &record.packet } else { record.received() };
+    let (flow, flags) = match wire::parse(packet).ok()? {
         // The parser's `local` is the destination.
         Packet::Tcp { flow, segment, .. } => (flow, segment.header.flags),
         Packet::Icmp(error) => {

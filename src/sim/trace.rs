@@ -28,13 +28,21 @@ pub(super) struct Record {
     pub(super) to: Option<HostId>,
     /// When it reaches that host; `None` if it never does.
     pub(super) arrival: Option<Instant>,
+    /// As it was sent.
     pub(super) packet: Bytes,
+    /// As the boxes on the way left it, if they changed it.
+    pub(super) translated: Option<Bytes>,
     /// What the sender said of it; `None` from outside.
     pub(super) sent: Option<Transmit>,
     pub(super) notes: Notes,
 }
 
 impl Record {
+    /// As its receiver sees it.
+    pub(super) fn received(&self) -> &Bytes {
+        self.translated.as_ref().unwrap_or(&self.packet)
+    }
+
     /// What is to be said about it: why it was sent, if that is remarkable, and what happened to it.
     pub(super) fn remark(&self) -> String {
         let why = self.sent.as_ref().map_or("", Transmit::note);
@@ -78,7 +86,7 @@ impl Recorder {
         while self.records.len() > self.limit
             && let Some(record) = self.records.pop_front()
         {
-            self.forgotten.learn(&record.packet);
+            self.forgotten.learn(&record);
         }
     }
 
@@ -89,7 +97,7 @@ impl Recorder {
         let ports = if pairs.len() > 1 { Ports::Shown } else { Ports::Hidden };
         let mut lines = Vec::with_capacity(self.records.len());
         for record in &self.records {
-            bases.learn(&record.packet);
+            bases.learn(record);
             lines.push(line(record, start, &bases, ports));
         }
         lines
@@ -100,12 +108,13 @@ impl Recorder {
         let mut file = pcapng::header(&format!("simulator, seed {seed}"), "a");
         let first = Some(HostId(0));
         for record in &self.records {
-            let direction = match (&record.from, &record.to) {
-                (from, _) if *from == first => Some(Direction::Outbound),
-                (_, to) if *to == first => Some(Direction::Inbound),
-                _ => None,
+            let (direction, packet) = match (&record.from, &record.to) {
+                (from, _) if *from == first => (Some(Direction::Outbound), &record.packet),
+                // The first host never sees what a translating box hid from it.
+                (_, to) if *to == first => (Some(Direction::Inbound), record.received()),
+                _ => (None, &record.packet),
             };
-            file.extend(pcapng::packet(record.at, direction, &record.packet, &record.remark()));
+            file.extend(pcapng::packet(record.at, direction, packet, &record.remark()));
         }
         file
     }
@@ -123,7 +132,12 @@ enum Ports {
 struct Bases(BTreeMap<(SocketAddr, SocketAddr), SeqNum>);
 
 impl Bases {
-    fn learn(&mut self, packet: &[u8]) {
+    fn learn(&mut self, record: &Record) {
+        self.learn_from(&record.packet);
+        self.learn_from(record.received());
+    }
+
+    fn learn_from(&mut self, packet: &[u8]) {
         if let Ok(Packet::Tcp { flow, segment, .. }) = wire::parse(packet)
             && segment.header.flags.contains(Flags::SYN)
         {

@@ -45,6 +45,8 @@ pub enum Fate {
     Delay(Duration),
     /// On to the link goes this instead.
     Replace(Bytes),
+    /// Gone, and this goes back to the sender, as long as the link's delay later.
+    Answer(Bytes),
 }
 
 impl Sim {
@@ -56,9 +58,7 @@ impl Sim {
             return self.launch(asleep_until, Arrival { to, packet, injected });
         }
         if injected {
-            let (at, packet, notes) = (self.now, packet.clone(), Notes::INJECTED);
-            let arrival = Some(at);
-            self.recorder.push(Record { at, from: None, to: Some(to), arrival, packet, sent: None, notes });
+            self.record_stray(to, self.now, packet.clone(), Notes::INJECTED);
         }
         self.hosts[to.0].handle_packet(self.now, packet, self.delivered);
         self.delivered += 1;
@@ -89,45 +89,99 @@ impl Sim {
     }
 
     fn route(&mut self, from: HostId, packet: Bytes, sent: Transmit) {
-        let to = destination(&packet).and_then(|address| self.hosts.iter().position(|host| host.has_address(address)));
-        let to = to.map(HostId);
-        let (notes, arrival) = match to {
+        let to = destination(&packet).and_then(|address| self.next_hop(from, address));
+        let crossed = match to {
             Some(to) if self.links.contains_key(&(from.min(to), from.max(to))) => self.cross(from, to, packet.clone()),
-            _ => (Notes::NO_ROUTE, None),
+            _ => Crossed::lost(Notes::NO_ROUTE),
         };
-        let sent = Some(sent);
-        self.recorder.push(Record { at: self.now, from: Some(from), to, arrival, packet, sent, notes });
+        let Crossed { arrival, entered, answer, notes } = crossed;
+        // A box that only watched leaves the packet as it was.
+        let translated = entered.filter(|entered| *entered != packet);
+        let (at, sent) = (self.now, Some(sent));
+        self.recorder.push(Record { at, from: Some(from), to, arrival, packet, translated, sent, notes });
+        if let Some((at, packet)) = answer {
+            self.record_stray(from, at, packet.clone(), Notes::ANSWER);
+            self.launch(at, Arrival { to: from, packet, injected: false });
+        }
     }
 
-    /// Past whoever intercepts, over the link, into the air. Returns what there is to say about it, and when it will
-    /// arrive.
-    fn cross(&mut self, from: HostId, to: HostId, mut packet: Bytes) -> (Notes, Option<Instant>) {
-        let mut noted = Notes::NONE;
+    /// Who has the address, or is beyond a box that has it.
+    fn next_hop(&self, from: HostId, address: IpAddr) -> Option<HostId> {
+        let host = self.hosts.iter().position(|host| host.has_address(address)).map(HostId);
+        host.or_else(|| {
+            let mut chains = self.chains.iter().filter(|((a, b), _)| *a == from || *b == from);
+            let link = chains.find(|(_, chain)| chain.has_address(from, address));
+            link.map(|(&(a, b), _)| if a == from { b } else { a })
+        })
+    }
+
+    /// Past whoever intercepts, through the boxes, over the link, into the air.
+    fn cross(&mut self, from: HostId, to: HostId, packet: Bytes) -> Crossed {
         let mut delay = Duration::ZERO;
         let passing = Passing { at: self.now, from, to, packet: &packet };
-        match self.interceptor.as_mut().map_or(Fate::Pass, |Interceptor(decide)| decide(&passing)) {
-            Fate::Pass => {}
-            Fate::Drop => return (Notes::TAKEN, None),
+        let fate = self.interceptor.as_mut().map_or(Fate::Pass, |Interceptor(decide)| decide(&passing));
+        let link = (from.min(to), from.max(to));
+        let (mut packet, mut noted) = match fate {
+            Fate::Pass => (packet, Notes::NONE),
+            Fate::Drop => return Crossed::lost(Notes::TAKEN),
             Fate::Delay(by) => {
                 delay = by;
-                noted.add(Notes::DELAYED);
+                (packet, Notes::DELAYED)
             }
-            Fate::Replace(other) => {
-                packet = other;
-                noted.add(Notes::REPLACED);
+            Fate::Replace(other) => (other, Notes::REPLACED),
+            Fate::Answer(answer) => return self.answered(link, answer, Notes::ANSWERED),
+        };
+        if let Some(chain) = self.chains.get_mut(&link) {
+            let crossing = chain.cross(self.now, from, from < to, packet);
+            noted.add(crossing.notes);
+            if let Some(answer) = crossing.answer {
+                return self.answered(link, answer, noted);
             }
+            let Some(left) = crossing.packet else { return Crossed::lost(noted) };
+            packet = left;
         }
         let way = if from < to { Way::AToB } else { Way::BToA };
-        let Some(wire) = self.links.get_mut(&(from.min(to), from.max(to))) else { return (Notes::NO_ROUTE, None) };
+        let Some(wire) = self.links.get_mut(&link) else { return Crossed::lost(Notes::NO_ROUTE) };
         let Passage { arrivals, flip, notes } = wire.pass(self.now, way, packet.len(), &mut self.rng);
         noted.add(notes);
+        let entered = packet.clone();
         if let Some(bit) = flip {
             packet = with_flipped_bit(&packet, bit);
         }
         for at in arrivals.into_iter().flatten() {
             self.launch(at + delay, Arrival { to, packet: packet.clone(), injected: false });
         }
-        (noted, arrivals[0].map(|at| at + delay))
+        let arrival = arrivals[0].map(|at| at + delay);
+        Crossed { arrival, entered: Some(entered), answer: None, notes: noted }
+    }
+
+    /// Half of the way there and half of the way back make one delay.
+    fn answered(&self, link: (HostId, HostId), answer: Bytes, notes: Notes) -> Crossed {
+        let delay = self.links.get(&link).map_or(Duration::ZERO, |wire| wire.link.delay);
+        Crossed { answer: Some((self.now + delay, answer)), ..Crossed::lost(notes) }
+    }
+
+    /// Records a packet that no host sent, and that arrives then.
+    fn record_stray(&mut self, to: HostId, arrival: Instant, packet: Bytes, notes: Notes) {
+        let (at, to, arrival) = (self.now, Some(to), Some(arrival));
+        self.recorder.push(Record { at, from: None, to, arrival, packet, translated: None, sent: None, notes });
+    }
+}
+
+/// What came of a packet between two hosts.
+struct Crossed {
+    /// When it will be there.
+    arrival: Option<Instant>,
+    /// The packet as the boxes left it, if it entered the link.
+    entered: Option<Bytes>,
+    /// What goes back to the sender, and when it is there.
+    answer: Option<(Instant, Bytes)>,
+    notes: Notes,
+}
+
+impl Crossed {
+    const fn lost(notes: Notes) -> Self {
+        Self { arrival: None, entered: None, answer: None, notes }
     }
 }
 

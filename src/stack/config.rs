@@ -24,6 +24,9 @@ pub struct Config {
     pub max_connections: u32,
     /// Bytes that all queues together may hold; beyond it data is neither accepted nor queued. Default 256 MiB.
     pub memory_bytes: usize,
+    /// Entries of the journal that each connection keeps, at most [`ENTRIES_MAX`](crate::journal::ENTRIES_MAX); each
+    /// takes 64 bytes of the memory budget, and while that is spent a new connection gets none. Default 0: no journals.
+    pub journal_entries: usize,
     /// TTL and the like of every packet.
     pub ip: IpOptions,
     /// The knobs. Default [`Sysctl::LINUX`].
@@ -40,6 +43,7 @@ impl Config {
             mtu: 1500,
             max_connections: 1 << 20,
             memory_bytes: 256 << 20,
+            journal_entries: 0,
             ip: IpOptions::LINUX,
             sysctl: Sysctl::LINUX,
         }
@@ -63,6 +67,14 @@ impl Config {
     #[must_use]
     pub const fn with_mtu(mut self, mtu: u16) -> Self {
         self.mtu = if mtu < MTU_MIN { MTU_MIN } else { mtu };
+        self
+    }
+
+    /// Every connection keeps a journal of so many entries; see [`Config::journal_entries`]. 64 are enough for a death
+    /// by any of Linux's defaults, with what went before.
+    #[must_use]
+    pub const fn with_journal(mut self, entries: usize) -> Self {
+        self.journal_entries = entries;
         self
     }
 

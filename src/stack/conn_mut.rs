@@ -1,13 +1,17 @@
 //! What an application may do with one connection.
 
 use super::{ConnId, Stack};
-use crate::buf::SendBuffer;
+use crate::buf::Sent;
 use crate::config::Sysctl;
 use crate::error::Error;
+use crate::forecast::Forecast;
+use crate::journal::{Entry, Journal};
 use crate::options::{Options, OutOfRange, TcpKeepalive};
-use crate::tcp::{Closed, State, TcpInfo};
+use crate::tcp::{Closed, Conn, Diagnosis, State, TcpInfo};
 use crate::time::{Duration, Instant};
 use crate::wire::Flow;
+use alloc::boxed::Box;
+use alloc::vec::Vec;
 use bytes::Bytes;
 
 /// One connection of a [`Stack`], borrowed to act on it. After acting, drain [`Stack::poll_transmit`].
@@ -35,8 +39,7 @@ impl<'s> ConnMut<'s> {
         }
         self.act(|conn, sysctl, queues| {
             conn.write_outcome()?;
-            let limit = conn.send_buffer_bytes(sysctl, queues) as usize;
-            let room = if memory { limit.saturating_sub(queues.len()) } else { 0 };
+            let room = if memory { conn.send_room(sysctl, queues) } else { 0 };
             let fits = data.split_to(room.min(data.len()));
             if !fits.is_empty() {
                 queues.push(fits);
@@ -167,14 +170,24 @@ impl<'s> ConnMut<'s> {
         self.set_options(now, self.options().with_keepalive(on));
     }
 
-    /// `TCP_KEEPIDLE`, `TCP_KEEPINTVL`, `TCP_KEEPCNT`, and switches keepalive on, as socket2's call of this name does.
+    /// `TCP_KEEPIDLE`, `TCP_KEEPINTVL`, `TCP_KEEPCNT`, and switches keepalive on, as socket2's call of this name does;
+    /// see [`crate::tcp::Conn::set_tcp_keepalive`] for when the first probe leaves.
     ///
     /// # Errors
     /// [`OutOfRange`]; nothing is changed then.
     pub fn set_tcp_keepalive(&mut self, now: Instant, keepalive: &TcpKeepalive) -> Result<(), OutOfRange> {
-        let options = self.options().with_tcp_keepalive(keepalive)?.with_keepalive(true);
-        self.set_options(now, options);
-        Ok(())
+        let now = self.stack.advance(now);
+        self.act(|conn, sysctl, _| conn.set_tcp_keepalive(now, sysctl, keepalive))
+    }
+
+    /// `TCP_KEEPIDLE` alone, as setsockopt(2) has it: keepalive is not switched on, but if it is, the wait begins anew
+    /// from the last reception, even if the time is what it was.
+    ///
+    /// # Errors
+    /// [`OutOfRange`] outside of 1 to 32767 seconds; nothing is changed then.
+    pub fn set_tcp_keepidle(&mut self, now: Instant, time: Duration) -> Result<(), OutOfRange> {
+        let now = self.stack.advance(now);
+        self.act(|conn, sysctl, _| conn.set_tcp_keepidle(now, sysctl, time))
     }
 
     /// `TCP_USER_TIMEOUT`.
@@ -202,6 +215,27 @@ impl<'s> ConnMut<'s> {
         self.act(|conn, sysctl, _| conn.set_quickack(sysctl, on));
     }
 
+    /// Whether ACKs leave at once rather than wait for an answer to carry them; true at first.
+    pub fn tcp_quickack(&self) -> bool {
+        self.conn().quickack(self.sysctl())
+    }
+
+    /// `SO_SNDBUF` as it is read: bytes that may be queued for sending now, as far as that has grown.
+    pub fn send_buffer_size(&self) -> u32 {
+        self.peek_at(Conn::send_buffer_bytes)
+    }
+
+    /// `SO_RCVBUF` as it is read: bytes of receive buffer, as far as it has grown. Half is offered as window.
+    pub fn recv_buffer_size(&self) -> u32 {
+        let grown = self.peek_at(Conn::window_bytes);
+        self.options().recv_buffer_size(self.sysctl()).max(grown.saturating_mul(2))
+    }
+
+    /// `TCP_MAXSEG` as it is read: what one segment of ours carries, in bytes.
+    pub fn tcp_mss(&self) -> u16 {
+        self.conn().mss()
+    }
+
     /// The stored error, once (`SO_ERROR`), or else the last unanswered ICMP error.
     pub fn take_error(&mut self) -> Option<Error> {
         self.act(|conn, _, _| conn.take_error())
@@ -210,6 +244,23 @@ impl<'s> ConnMut<'s> {
     /// What ended the connection, for as long as it is not closed by us; `None` while it lives or if it ended cleanly.
     pub fn death(&self) -> Option<Error> {
         self.entry().death
+    }
+
+    /// What was wrong, from the end of the connection until we close it; `None` while it lives.
+    pub fn diagnosis(&self) -> Option<Diagnosis> {
+        self.entry().diagnosis
+    }
+
+    /// Keeps a journal of so many entries from now on, at most [`ENTRIES_MAX`](crate::journal::ENTRIES_MAX); `None`
+    /// keeps none. What an earlier one said is lost. While the memory budget is spent there is none either.
+    pub fn set_journal(&mut self, now: Instant, entries: Option<usize>) {
+        self.stack.advance(now);
+        self.stack.set_journal(self.id.0.index, entries);
+    }
+
+    /// The journal, if the connection keeps one: readable after death, too, until we close it.
+    pub fn journal(&self) -> Option<&Journal<Box<[Entry]>>> {
+        self.stack.journals.get(&self.id.0.index).map(Box::as_ref)
     }
 
     /// The state.
@@ -238,19 +289,17 @@ impl<'s> ConnMut<'s> {
         self.readable() > 0 || view.receive_closed || view.has_error
     }
 
-    /// Whether a write would not block and is worth it: a third of the queue is free (Linux `sk_stream_is_writeable`),
-    /// or the sending side is closed, or an error waits.
+    /// Whether a write would not block and is worth it ([`Conn::has_send_room`]), or the sending side is
+    /// closed, or an error waits.
     pub fn is_writable(&self) -> bool {
         let view = self.entry();
-        let room = self.send_room();
-        let roomy = room > 0 && room >= self.send_queue() / 2;
+        let roomy = self.stack.has_memory() && self.peek_at(Conn::has_send_room);
         view.send_closed || view.has_error || (view.state.may_transmit() && roomy)
     }
 
     /// Bytes that [`ConnMut::send`] would queue now.
     pub fn send_room(&self) -> usize {
-        let limit = self.stack.send_limit(self.id.0.index);
-        if self.stack.has_memory() { limit.saturating_sub(self.send_queue()) } else { 0 }
+        if self.stack.has_memory() { self.peek_at(Conn::send_room) } else { 0 }
     }
 
     /// Asks for [`crate::tcp::Event::Writable`] once there is room, as a send that did not fit does.
@@ -287,18 +336,34 @@ impl<'s> ConnMut<'s> {
         self.act(|conn, sysctl, queues| conn.info(now, sysctl, queues))
     }
 
-    fn act<R>(&mut self, act: impl FnOnce(&mut crate::tcp::Conn, &Sysctl, &mut crate::buf::chain::Streams) -> R) -> R {
+    /// What it will do if nothing more arrives and the application does nothing: every segment, and the end. See
+    /// [`crate::forecast`]; [`Forecast::outlook`] sums up.
+    #[allow(clippy::missing_panics_doc)] // as in `act`
+    pub fn forecast(&self, now: Instant) -> Forecast<'_, Vec<Sent>> {
+        self.stack.forecast(now, self.id).expect("a borrowed connection exists")
+    }
+
+    fn act<R>(&mut self, act: impl FnOnce(&mut Conn, &Sysctl, &mut crate::buf::chain::Streams) -> R) -> R {
         // `Stack::conn` looked the id up, and nothing could remove it while this borrows the stack.
         self.stack.with(self.id.0.index, None, act).expect("a borrowed connection exists")
     }
 
+    fn peek_at<R>(&self, look: impl FnOnce(&Conn, &Sysctl, &crate::buf::chain::Streams) -> R) -> R {
+        self.stack.peek_at(self.id.0.index, look).expect("a borrowed connection exists")
+    }
+
+    fn conn(&self) -> &Conn {
+        &self.stack.conns.get(self.id.0).expect("a borrowed connection exists").conn
+    }
+
     fn entry(&self) -> View {
-        let conn = &self.stack.conns.get(self.id.0).expect("a borrowed connection exists").conn;
+        let conn = self.conn();
         View {
             options: *conn.options(),
             state: conn.state(),
             flow: conn.flow(),
             death: conn.death(),
+            diagnosis: conn.diagnosis(),
             has_error: conn.has_error(),
             send_closed: conn.is_send_closed(),
             receive_closed: conn.is_receive_closed(),
@@ -312,6 +377,7 @@ struct View {
     state: State,
     flow: Flow,
     death: Option<Error>,
+    diagnosis: Option<Diagnosis>,
     has_error: bool,
     send_closed: bool,
     receive_closed: bool,

@@ -112,7 +112,8 @@ impl Stack {
         }
         // Equal addresses must be equal keys: flow label and scope say nothing here.
         let local = SocketAddr::new(local.ip(), local.port());
-        let backlog = backlog.min(self.config.sysctl.somaxconn);
+        let most = u16::try_from(self.config.sysctl.somaxconn).unwrap_or(u16::MAX);
+        let backlog = backlog.min(most);
         let listener = Listener { local, backlog, half_open: 0, options, queue: VecDeque::new() };
         self.listeners.insert(listener).ok_or(ListenError::TooMany)
     }
@@ -144,13 +145,14 @@ impl Stack {
         }
     }
 
+    /// The options that future connections inherit.
+    pub fn listener_options(&self, listener: ListenerId) -> Option<Options> {
+        self.listener(listener).map(|slot| slot.options)
+    }
+
     /// Where a listener listens.
     pub fn listener_addr(&self, listener: ListenerId) -> Option<SocketAddr> {
         self.listener(listener).map(|slot| slot.local)
-    }
-
-    pub(super) fn listener_options(&self, id: ListenerId) -> Option<Options> {
-        self.listener(id).map(|slot| slot.options)
     }
 
     fn listener(&self, id: ListenerId) -> Option<&Listener> {

@@ -37,13 +37,17 @@
 //! | `listen` | who waits for connections, and which of them are complete? |
 //! | `open`, `ports`, `isn` | how does a connection of ours begin? |
 //! | `settle` | what follows from a change of one connection? |
+//! | `forecast` | when will a connection end, if nothing more is heard? |
 //! | `conn_mut` | what may the application do with one connection? |
+//! | `journals` | which connections keep a journal? |
 
 mod config;
 mod conn_mut;
 mod demux;
+mod forecast;
 mod input;
 mod isn;
+mod journals;
 mod listen;
 mod open;
 mod output;
@@ -63,6 +67,7 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use demux::Demux;
 use isn::Isn;
+use journals::Journals;
 use listen::Listeners;
 use output::Reply;
 use ports::Ports;
@@ -108,6 +113,7 @@ pub struct Stack {
     ports: Ports,
     orphans: u32,
     memory_charged: usize,
+    journals: Journals,
     stats: Stats,
 }
 
@@ -189,6 +195,7 @@ impl Stack {
             ports: Ports::new(config.secret).with_range(first..=last),
             orphans: 0,
             memory_charged: 0,
+            journals: Journals::new(),
             stats: Stats::default(),
             config,
         }

@@ -120,8 +120,12 @@ impl Stack {
                 let len = wire::emit(&conn.flow(), ip, &emit.header, emit.len, fill, packet).ok()?;
                 Some((len, emit))
             });
-            if let Some(Some((len, Emit { header, kind, .. }))) = written {
+            if let Some(Some((len, emit))) = written {
+                let Emit { header, kind, .. } = emit;
                 self.count(&header, kind == EmitKind::Retransmission);
+                if !self.journals.is_empty() {
+                    self.note_emit(index, &emit);
+                }
                 return Some(Transmit { len, segment_size: None, kind: Some(kind) });
             }
         }

@@ -2,7 +2,7 @@
 //!
 //! Every path that touches a connection goes through [`Stack::with`], so none of this can be forgotten.
 
-use super::{ConnId, Entry, Owner, Stack};
+use super::{ConnId, Entry, Owner, Stack, journals};
 use crate::buf::chain::{RECEIVE_CAPACITY_MAX, Streams};
 use crate::buf::{ReceiveBuffer, SendBuffer};
 use crate::config::Sysctl;
@@ -33,6 +33,10 @@ impl Stack {
         let result = act(&mut entry.conn, &self.config.sysctl, queues);
         queues.set_frame(None);
         let ready = entry.conn.is_ready(queues);
+        let mut journal = 0;
+        if !self.journals.is_empty() {
+            journal = journals::note(&mut self.journals, index, self.now, &entry.conn, &self.config.sysctl, queues);
+        }
         let idle = queues.is_idle() && !entry.conn.is_recovering();
         // Queues that never held anything are not kept; those that did stay warm for a while.
         if streams.is_some() || !idle {
@@ -41,7 +45,8 @@ impl Stack {
         let cooling = idle && entry.streams.is_some() && !core::mem::replace(&mut entry.warm, true);
         // Empty ones are not charged: they are few, and make room by themselves.
         let held = entry.streams.as_ref().filter(|_| !idle);
-        let charged = held.map_or(0, |streams| size_of::<Streams>() + streams.charged()) as u32;
+        let charged = held.map_or(0, |streams| size_of::<Streams>() + streams.charged());
+        let charged = (charged + journal) as u32;
         self.memory_charged = self.memory_charged - entry.charged as usize + charged as usize;
         entry.charged = charged;
         if ready {
@@ -201,6 +206,7 @@ impl Stack {
     }
 
     fn drop_conn(&mut self, index: u32) {
+        self.end_journal(index);
         if let Some(entry) = self.conns.remove_at(index) {
             self.memory_charged -= entry.charged as usize;
             self.orphans -= u32::from(entry.conn.is_orphan());
@@ -226,6 +232,7 @@ impl Stack {
             Some(before) => drop(self.demux.replace(&key, before.pack(), owner)),
             None => self.demux.insert(&key, owner),
         }
+        self.begin_journal(slot.index);
         Some(ConnId(slot))
     }
 
@@ -239,14 +246,13 @@ impl Stack {
         self.memory_charged > self.config.memory_bytes / 4 * 3
     }
 
-    /// Bytes that may be queued for sending on one connection.
-    pub(super) fn send_limit(&self, index: u32) -> usize {
-        let Some(entry) = self.conns.get_at(index) else { return 0 };
-        let bytes = match entry.streams.as_deref() {
-            Some(queues) => entry.conn.send_buffer_bytes(&self.config.sysctl, queues),
-            None => entry.conn.options().send_buffer_size(&self.config.sysctl),
-        };
-        bytes as usize
+    /// Looks at a connection and its queues without touching them.
+    pub(super) fn peek_at<R>(&self, index: u32, look: impl FnOnce(&Conn, &Sysctl, &Streams) -> R) -> Option<R> {
+        let entry = self.conns.get_at(index)?;
+        Some(match entry.streams.as_deref() {
+            Some(queues) => look(&entry.conn, &self.config.sysctl, queues),
+            None => look(&entry.conn, &self.config.sysctl, &Streams::new()),
+        })
     }
 
     /// Bytes readable, bytes queued to send: of one connection, without touching it.

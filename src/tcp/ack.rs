@@ -26,11 +26,11 @@ impl Conn {
         // hears of it. Whether a segment takes that path depends on the kernel's caches; here every ACK counts.
         self.probes = 0;
         self.soft_error = None;
-        let window_moved = self.update_window(header);
+        let tells_window = self.update_window(header);
         let had_flight = buffers.sent_len() > 0;
         let advanced = header.ack.after(self.snd_una);
         let mut acked = Acked::new(self.snd_una, self.snd_nxt, advanced);
-        acked.brings = window_moved || !segment.payload.is_empty();
+        acked.brings = tells_window || !segment.payload.is_empty();
         if advanced {
             self.retransmission.on_progress();
         }
@@ -86,12 +86,13 @@ impl Conn {
 
     /// `tcp_may_raise_cwnd`: where segments are known to be reordered, what is reported held counts, too.
     fn may_grow(&self, sysctl: &Sysctl, acked: &Acked) -> bool {
-        let reorders = u32::from(self.recovery.reordering) > u32::from(sysctl.tcp_reordering);
+        let reorders = self.recovery.reordering > sysctl.tcp_reordering;
         acked.segments > 0 || (reorders && acked.sacked)
     }
 
     /// RFC 9293 3.10.7.4: a segment may move the window only if it is newer than the last that did; Linux also accepts
-    /// a larger window, or zero, at the same sequence number (`tcp_may_update_window`).
+    /// a larger window, or zero, at the same sequence number (`tcp_may_update_window`). Returns whether it did; as in
+    /// Linux that makes it no duplicate, even if it says the same window again (`FLAG_WIN_UPDATE`).
     fn update_window(&mut self, header: &Header) -> bool {
         // The window of a SYN is never scaled (RFC 7323 2.2).
         let scale = if header.flags.contains(Flags::SYN) { 0 } else { self.snd_wscale };
@@ -220,8 +221,10 @@ impl Conn {
         self.congestion.on_sample(&mut buffers.scoreboard_mut().cubic, rtt_us, round);
     }
 
+    /// Also that of the handshake, which counts for the least round trip, too (`tcp_ack_update_rtt`).
     pub(super) fn take_rtt_sample(&mut self, env: &Env<'_>, rtt: Duration) {
         let rtt_us = u32::try_from(rtt.as_micros()).unwrap_or(u32::MAX).max(1);
+        self.recovery.min_rtt_us = self.recovery.min_rtt_us.min(rtt_us);
         let rto_min_us = self.options.rto_min_us(env.sysctl);
         self.estimator.on_sample(rtt_us, self.snd_una, self.snd_nxt, rto_min_us);
         self.retransmission.on_rtt_sample();
@@ -279,15 +282,27 @@ impl Conn {
         (self.max_window / 2).clamp(u32::from(self.mss), 65_535)
     }
 
-    /// Wakes a writer that found no room, once a third of the queue is free (Linux `sk_stream_is_writeable`). An ACK
-    /// does this; call it when room came from elsewhere.
+    /// Wakes a writer that found no room, once [`Conn::has_send_room`]. An ACK does this; call it when room came from
+    /// elsewhere.
     pub fn tell_writer(&mut self, sysctl: &Sysctl, buffers: &impl Buffers) {
-        let size = self.send_buffer_bytes(sysctl, buffers) as usize;
-        let used = buffers.len();
-        if self.flags.has(ConnFlags::WRITE_BLOCKED) && size.saturating_sub(used) >= used / 2 {
+        if self.flags.has(ConnFlags::WRITE_BLOCKED) && self.has_send_room(sysctl, buffers) {
             self.flags.set(ConnFlags::WRITE_BLOCKED, false);
             self.events.set(EventSet::WRITABLE, true);
         }
+    }
+
+    /// Whether a write is worth it: a third of the queue is free, and less than half of what `TCP_NOTSENT_LOWAT` lets
+    /// wait does (Linux `__sk_stream_is_writeable`).
+    pub fn has_send_room(&self, sysctl: &Sysctl, buffers: &impl Buffers) -> bool {
+        let used = buffers.len();
+        let free = (self.send_buffer_bytes(sysctl, buffers) as usize).saturating_sub(used);
+        free > 0 && free >= used / 2 && self.unsent(buffers).saturating_mul(2) < self.options.notsent_lowat(sysctl)
+    }
+
+    /// Bytes that a write may add to the queue.
+    pub fn send_room(&self, sysctl: &Sysctl, buffers: &impl Buffers) -> usize {
+        let free = (self.send_buffer_bytes(sysctl, buffers) as usize).saturating_sub(buffers.len());
+        free.min(self.options.notsent_lowat(sysctl).saturating_sub(self.unsent(buffers)) as usize)
     }
 
     /// Whether the peer has everything, our FIN included.

@@ -19,14 +19,16 @@ use crate::wire::Header;
 impl Conn {
     /// Bytes of window that may be offered now, free or not.
     pub fn window_bytes(&self, sysctl: &Sysctl, buffers: &impl Buffers) -> u32 {
-        let grown = buffers.tuning().window_bytes;
+        let grown = if self.options.has_recv_buffer_size() { 0 } else { buffers.tuning().window_bytes };
         let limit = u32::try_from(buffers.receive_limit()).unwrap_or(u32::MAX);
         self.options.window_bytes(sysctl).max(grown).min(limit)
     }
 
     /// Bytes that may be queued for sending now, sent or not.
     pub fn send_buffer_bytes(&self, sysctl: &Sysctl, buffers: &impl Buffers) -> u32 {
-        self.options.send_buffer_size(sysctl).max(buffers.tuning().send_bytes)
+        // What had grown before the application chose is forgotten (Linux `SOCK_SNDBUF_LOCK`).
+        let grown = if self.options.has_send_buffer_size() { 0 } else { buffers.tuning().send_bytes };
+        self.options.send_buffer_size(sysctl).max(grown)
     }
 
     /// Data of `len` bytes arrived in order: how long does the peer take to answer us? By the echo of a timestamp, else

@@ -3,7 +3,8 @@
 //! Flat, because eight of the ten states share the same variables. Names are RFC 9293 3.3.1's where it has one.
 
 use super::delayed_ack::DelayedAck;
-use super::flags::{ConnFlags, EventSet, Wants};
+use super::diagnosis::Diagnosis;
+use super::flags::{ConnFlags, EventSet, Notes, Wants};
 use super::half_open::HalfOpen;
 use super::recovery::Recovery;
 use super::state::State;
@@ -122,9 +123,11 @@ pub struct Conn {
     pub(super) flags: ConnFlags,
 
     // What became of it.
-    pub(super) error: Option<Error>,
     pub(super) soft_error: Option<Errno>,
     pub(super) death: Option<Error>,
+    /// Holds once the state is CLOSED.
+    pub(super) diagnosis: Diagnosis,
+    pub(super) notes: Notes,
     pub(super) events: EventSet,
 }
 
@@ -147,6 +150,8 @@ impl Conn {
     /// A passive open whose handshake `ack` completed: ESTABLISHED, with the listener's `options`. Feed that segment to
     /// [`Conn::handle_segment`] next, so that its window, timestamp and data count.
     pub fn accept(now: Instant, half_open: &HalfOpen, options: Options, ack: &Header, sysctl: &Sysctl) -> Self {
+        // To defer accepting is a listener's business.
+        let options = options.with_defer_accept_periods(0);
         let mut conn = Self::new(now, &half_open.setup(options), sysctl);
         conn.flags.set(ConnFlags::TIMESTAMPS, half_open.has_timestamps());
         conn.flags.set(ConnFlags::SACK, half_open.has_sack());
@@ -215,9 +220,10 @@ impl Conn {
             recovery: Recovery::new(setup.iss, sysctl.tcp_reordering),
             wants: Wants::NONE,
             flags: ConnFlags::NONE,
-            error: None,
             soft_error: None,
             death: None,
+            diagnosis: Diagnosis::Finished,
+            notes: Notes::NONE,
             events: EventSet::NONE,
         }
     }
@@ -235,7 +241,8 @@ impl Conn {
         self.update_mss(env.sysctl);
         self.delayed_ack = DelayedAck::new(self.mss.min(self.advertised_mss()), env.now);
         self.last_sent_ms = env.now.as_millis() as u32;
-        if self.options.keepalive() {
+        // Closed while SYNs crossed: as with every orphan, the FIN has its own limit, and nobody wants to know.
+        if self.options.keepalive() && !self.is_orphan() {
             self.keepalive.arm(env.now + self.options.keepalive_time(env.sysctl));
         }
         self.events.set(EventSet::CONNECTED, true);
@@ -323,17 +330,17 @@ impl Conn {
 
     /// The stored error, once (`SO_ERROR`): what ended the connection, or else the last unanswered ICMP error.
     pub fn take_error(&mut self) -> Option<Error> {
-        self.error.take().or_else(|| self.soft_error.take().map(Error::Unreachable))
+        self.take_hard_error().or_else(|| self.soft_error.take().map(Error::Unreachable))
     }
 
     /// The error that the next failing call reports, once; an ICMP error does not count.
     pub fn take_hard_error(&mut self) -> Option<Error> {
-        self.error.take()
+        if self.notes.take(Notes::ERROR) { self.death } else { None }
     }
 
     /// Whether an error waits to be taken.
     pub fn has_error(&self) -> bool {
-        self.error.is_some()
+        self.notes.has(Notes::ERROR)
     }
 
     /// What ended the connection, as long as the block lives; `None` while it lives or if it ended cleanly.
@@ -388,7 +395,7 @@ mod tests {
 
     #[test]
     fn a_connection_is_a_few_cache_lines() {
-        assert!(size_of::<Conn>() <= 296, "{}", size_of::<Conn>());
+        assert!(size_of::<Conn>() <= 304, "{}", size_of::<Conn>());
     }
     #[test]
     fn no_bound_on_the_mss_makes_packets_too_long_for_the_device() {

@@ -70,6 +70,16 @@ pub(super) struct Arrival {
 }
 
 impl DelayedAck {
+    /// The current wait; zero before the first data.
+    pub(super) fn ato(&self) -> Duration {
+        Duration::from_millis(self.ato_ms.into())
+    }
+
+    /// Millisecond reading of the last data reception.
+    pub(super) const fn last_data_ms(&self) -> u32 {
+        self.last_data_ms
+    }
+
     pub(super) const fn new(mss: u16, now: Instant) -> Self {
         let rcv_mss = if mss < RCV_MSS_INITIAL { mss } else { RCV_MSS_INITIAL };
         Self {
@@ -180,9 +190,9 @@ impl DelayedAck {
         second_full_segment || quick || owed.out_of_order
     }
 
-    /// Arms the wait for an owed ACK. Returns true if so little of a wait already under way is left that the ACK may as
-    /// well leave now.
-    pub(super) fn delay(&mut self, now: Instant, srtt: Duration, threshold: u8) -> bool {
+    /// Arms the wait for an owed ACK, at most `max`. Returns true if so little of a wait already under way is left that
+    /// the ACK may as well leave now.
+    pub(super) fn delay(&mut self, now: Instant, srtt: Duration, threshold: u8, max: Duration) -> bool {
         let mut ato_ms = self.ato_ms;
         if ato_ms > ATO_MIN_MS {
             let interactive = self.pingpong >= threshold || self.pushed > 0;
@@ -191,10 +201,10 @@ impl DelayedAck {
                 let srtt_ms = srtt.as_millis().min(u128::from(u16::MAX)) as u16;
                 max_ms = max_ms.min(srtt_ms.max(ATO_MIN_MS));
             }
-            ato_ms = ato_ms.min(max_ms).min(ATO_MAX_MS);
+            ato_ms = ato_ms.min(max_ms);
         }
         // Before any data (a lone FIN) the wait is one tick.
-        let wait = Duration::from_millis(u64::from(ato_ms.max(1)));
+        let wait = Duration::from_millis(u64::from(ato_ms.max(1))).min(max);
         let at = now + wait;
         match self.due {
             Some(due) if due <= now + wait / 4 => true,
@@ -237,6 +247,11 @@ impl DelayedAck {
     /// `TCP_QUICKACK`: leave interactive mode and acknowledge at once; false enters it.
     pub(super) fn set_quickack(&mut self, on: bool, threshold: u8) {
         self.pingpong = if on { 0 } else { threshold };
+    }
+
+    /// Whether ACKs leave at once rather than wait for an answer to carry them.
+    pub(super) const fn is_quick(&self, threshold: u8) -> bool {
+        self.pingpong < threshold
     }
 
     pub(super) const fn is_scheduled(&self) -> bool {

@@ -1,4 +1,4 @@
-//! What is true of a connection, what it must send, and what it has to tell: three small sets of flags.
+//! What is true of a connection, what it must send, and what it has to tell: small sets of flags.
 
 /// Declares a small set of flags.
 macro_rules! flag_set {
@@ -89,6 +89,16 @@ flag_set! {
         FIN_HELD = 2048;
         /// The last tail loss probe repeated old data.
         TAIL_REPEATED = 8192;
+    }
+}
+
+flag_set! {
+    /// What is remembered for those who ask afterwards.
+    Notes: u8 {
+        /// What ended the connection waits to be taken.
+        ERROR = 1;
+        /// What arrived last came while an answer was owed, and was not that answer.
+        HEARD = 2;
     }
 }
 

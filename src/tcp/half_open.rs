@@ -82,7 +82,7 @@ impl HalfOpen {
             irs: syn.seq,
             ts_recent: timestamps.map_or(0, |timestamps| timestamps.val),
             ts_offset: setup.ts_offset,
-            offered_window: initial_window(setup.options.window_bytes(sysctl), carried),
+            offered_window: initial_window(&setup.options, sysctl, carried),
             due: now + handshake::syn_ack_timeout(0),
             sent_at: now,
             throttle: Throttle::OPEN,
@@ -207,9 +207,9 @@ impl HalfOpen {
         self.due
     }
 
-    /// Whether an ICMP error about our SYN-ACK removes it: only "no way there" does, and only for the right number.
+    /// Whether an ICMP error about our SYN-ACK removes it: only some do, and only for the right number.
     pub fn is_ended_by(&self, quoted: SeqNum, kind: IcmpKind) -> bool {
-        quoted == self.iss && super::icmp::ends_half_open(kind)
+        quoted == self.iss && super::icmp::ends_half_open(kind, self.key.is_ipv4())
     }
 
     /// The same SYN again: the same answer again, at most one per `tcp_invalid_ratelimit`, and the timer restarts.

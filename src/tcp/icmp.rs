@@ -116,7 +116,8 @@ fn errno(kind: IcmpKind) -> Option<Errno> {
             1 | 5 | 6 => Errno::EACCES,
             2 | 3 => Errno::EHOSTUNREACH,
             4 => Errno::ECONNREFUSED,
-            _ => return None,
+            // Codes that Linux does not know are not ignored, as they are over IPv4.
+            _ => Errno::EPROTO,
         },
         IcmpKind::TimeExceeded => Errno::EHOSTUNREACH,
         IcmpKind::ParameterProblem => Errno::EPROTO,
@@ -124,12 +125,21 @@ fn errno(kind: IcmpKind) -> Option<Errno> {
     })
 }
 
-/// Whether it says that there is no way to the network or host.
+/// Whether it says that there is no way to the network or host, so that a doubling is taken back. Over IPv6 only "no
+/// route" does in Linux, not "address unreachable".
 fn is_no_route(kind: IcmpKind) -> bool {
-    matches!(kind, IcmpKind::V4Unreachable(0 | 1) | IcmpKind::V6Unreachable(0 | 3))
+    matches!(kind, IcmpKind::V4Unreachable(0 | 1) | IcmpKind::V6Unreachable(0))
 }
 
-/// Whether an error removes a half-open connection: net or host unreachable, time exceeded, parameter problem.
-pub(super) fn ends_half_open(kind: IcmpKind) -> bool {
-    is_no_route(kind) || matches!(kind, IcmpKind::TimeExceeded | IcmpKind::ParameterProblem)
+/// Whether an error removes a half-open connection (the callers of `tcp_req_err`). Over IPv4: net or host unreachable,
+/// time exceeded, parameter problem. Over IPv6 it is quite another list, that of the errors which `icmpv6_err_convert`
+/// calls fatal: those that speak of the way are not.
+pub(super) fn ends_half_open(kind: IcmpKind, is_ipv4: bool) -> bool {
+    match kind {
+        IcmpKind::V4Unreachable(code) => matches!(code, 0 | 1),
+        IcmpKind::V6Unreachable(code) => !matches!(code, 0 | 2 | 3),
+        IcmpKind::TimeExceeded => is_ipv4,
+        IcmpKind::ParameterProblem => true,
+        _ => false,
+    }
 }

@@ -40,6 +40,7 @@ impl Conn {
             State::SynSent => self.handle_in_syn_sent(&env, segment, buffers),
             _ => self.handle_in_connection(&env, segment, buffers),
         };
+        self.note_heard();
         self.check_in_debug_builds();
         reply
     }
@@ -113,7 +114,7 @@ impl Conn {
         }
         if header.flags.contains(Flags::RST) {
             if self.is_reset_after_fin(header) {
-                self.die_of_reset(buffers);
+                self.die_of_reset(header, buffers);
             }
             return Step::Drop;
         }
@@ -133,7 +134,7 @@ impl Conn {
         let right_of_sack = self.flags.has(ConnFlags::SACK)
             && highest_held(buffers).is_some_and(|end| header.seq == self.rcv_nxt + end);
         if header.seq == self.rcv_nxt || self.is_reset_after_fin(header) || right_of_sack {
-            self.die_of_reset(buffers);
+            self.die_of_reset(header, buffers);
             return Step::Drop;
         }
         self.challenge(env, buffers)
@@ -250,7 +251,7 @@ impl Conn {
         let threshold = env.sysctl.tcp_pingpong_thresh;
         let owed = self.owed(env.sysctl, buffers);
         if self.delayed_ack.is_immediate(owed, threshold)
-            || self.delayed_ack.delay(env.now, self.estimator.srtt(), threshold)
+            || self.delayed_ack.delay(env.now, self.estimator.srtt(), threshold, self.options.delack_max(env.sysctl))
         {
             self.wants.set(Wants::ACK, true);
         }

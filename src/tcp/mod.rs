@@ -29,12 +29,14 @@
 //! | `delayed_ack` | when does an acknowledgment leave? |
 //! | `half_open`, `time_wait` | the two smaller blocks before and after a connection |
 //! | `icmp` | what does an ICMP error change? |
+//! | `diagnosis`, `vital_signs` | what was wrong when it ended, and what can be watched before? |
 
 mod ack;
 mod acked;
 mod autotune;
 mod conn;
 mod delayed_ack;
+mod diagnosis;
 mod emit;
 mod flags;
 mod half_open;
@@ -52,6 +54,7 @@ mod tail_loss;
 mod throttle;
 mod time_wait;
 mod timers;
+mod vital_signs;
 
 use crate::config::Sysctl;
 use crate::seq::SeqNum;
@@ -59,13 +62,16 @@ use crate::time::Instant;
 use crate::wire::{Flags, Header, Segment};
 
 pub use conn::{Conn, Event, Setup};
+pub use diagnosis::Diagnosis;
 pub use emit::{Emit, EmitKind};
 pub use half_open::{HalfOpen, HalfOpenVerdict};
 pub use info::{TcpInfo, TimerKind};
+pub use recovery::CaState;
 pub use shutdown::Closed;
 pub use state::{State, TRANSITIONS};
 pub use time_wait::{TimeWait, TimeWaitVerdict};
 pub use timers::Fired;
+pub use vital_signs::VitalSigns;
 
 /// What every step of a machine may look at besides its own block: the time and the settings.
 #[derive(Clone, Copy, Debug)]

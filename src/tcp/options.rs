@@ -3,31 +3,70 @@
 use super::Env;
 use super::conn::Conn;
 use super::flags::Wants;
-use super::state::State;
 use crate::config::Sysctl;
-use crate::options::Options;
-use crate::time::Instant;
+use crate::options::{Options, OutOfRange, TcpKeepalive};
+use crate::time::{Duration, Instant};
 
 impl Conn {
     /// Replaces the options.
     ///
     /// Switching keepalive on begins a full idle period, however long the connection has been silent; switching it off
     /// stops the tick and leaves the count of unanswered probes. A new `TCP_KEEPIDLE` re-arms at once; a new interval,
-    /// count, user timeout or RTO bound is seen when the pending timer fires. `TCP_NODELAY` and a removed cork release
-    /// what they held.
+    /// count, user timeout or RTO bound is seen when the pending timer fires. `TCP_NODELAY` releases what was held for
+    /// being small; a removed cork leaves that to Nagle. `TCP_MAXSEG` counts until the handshake is complete; what is
+    /// agreed then stays.
     pub fn set_options(&mut self, now: Instant, sysctl: &Sysctl, options: Options) {
         let env = Env { now, sysctl };
         let before = core::mem::replace(&mut self.options, options);
-        self.apply_keepalive(&env, &before);
-        if before.tcp_maxseg() != self.options.tcp_maxseg() && self.state != State::Closed {
-            self.update_mss(sysctl);
+        if self.state.is_synchronized() {
+            self.options.keep_tcp_maxseg(&before);
         }
-        let released =
-            (before.tcp_cork() && !self.options.tcp_cork()) || (!before.tcp_nodelay() && self.options.tcp_nodelay());
-        if released && self.state.may_transmit() {
+        self.apply_keepalive(&env, &before);
+        // Without a cork Nagle decides again; only who turns him off pushes past him (Linux `__tcp_sock_set_cork`,
+        // `__tcp_sock_set_nodelay`).
+        let uncorked = before.tcp_cork() && !self.options.tcp_cork();
+        let pushed = self.options.tcp_nodelay() && (uncorked || !before.tcp_nodelay());
+        if pushed && self.state.may_transmit() {
             // What was held for being small leaves now, as far as the window goes.
             self.wants.set(Wants::PUSH, true);
         }
+        self.check_in_debug_builds();
+    }
+
+    /// `TCP_KEEPIDLE`, `TCP_KEEPINTVL` and `TCP_KEEPCNT` as far as given, and keepalive on, as socket2 sets them.
+    ///
+    /// With the time given the wait counts from the last reception, so that the first probe leaves at once after a
+    /// longer silence, even if keepalive was off or the time is what it was: Linux re-arms whenever `TCP_KEEPIDLE` is
+    /// set (`tcp_sock_set_keepidle_locked`). Without it, a switch from off to on begins a full idle period.
+    ///
+    /// # Errors
+    /// [`OutOfRange`]; nothing is changed then.
+    pub fn set_tcp_keepalive(
+        &mut self,
+        now: Instant,
+        sysctl: &Sysctl,
+        keepalive: &TcpKeepalive,
+    ) -> Result<(), OutOfRange> {
+        self.set_options(now, sysctl, self.options.with_tcp_keepalive(keepalive)?.with_keepalive(true));
+        if keepalive.has_time() {
+            self.rearm_keepalive(now, sysctl);
+        }
+        Ok(())
+    }
+
+    /// `TCP_KEEPIDLE` alone: keepalive stays on or off; if on, it re-arms as [`Conn::set_tcp_keepalive`] says.
+    ///
+    /// # Errors
+    /// [`OutOfRange`] outside of 1 to 32767 seconds; nothing is changed then.
+    pub fn set_tcp_keepidle(&mut self, now: Instant, sysctl: &Sysctl, time: Duration) -> Result<(), OutOfRange> {
+        let keepalive = TcpKeepalive::new().with_time(time);
+        self.set_options(now, sysctl, self.options.with_tcp_keepalive(&keepalive)?);
+        self.rearm_keepalive(now, sysctl);
+        Ok(())
+    }
+
+    fn rearm_keepalive(&mut self, now: Instant, sysctl: &Sysctl) {
+        self.keepalive.on_idle_changed(now, self.heard_at, self.options.keepalive_time(sysctl));
         self.check_in_debug_builds();
     }
 
@@ -50,5 +89,15 @@ impl Conn {
         if on && self.delayed_ack.is_scheduled() {
             self.wants.set(Wants::ACK, true);
         }
+    }
+
+    /// Whether ACKs leave at once rather than wait for an answer to carry them (`TCP_QUICKACK` as it is read).
+    pub fn quickack(&self, sysctl: &Sysctl) -> bool {
+        self.delayed_ack.is_quick(sysctl.tcp_pingpong_thresh)
+    }
+
+    /// What one segment of ours carries, in bytes (`TCP_MAXSEG` as it is read).
+    pub fn mss(&self) -> u16 {
+        self.mss
     }
 }

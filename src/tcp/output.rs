@@ -286,6 +286,9 @@ impl Conn {
             self.last_sent_ms = env.now.as_millis() as u32;
             self.delayed_ack.on_data_sent(env.now);
         }
+        if self.options.notsent_lowat(env.sysctl) < u32::MAX {
+            self.tell_writer(env.sysctl, buffers);
+        }
         let header = self.data_header(env, buffers, seq, marks, len);
         Emit { header, offset: offset as usize, len: len as usize, kind }
     }

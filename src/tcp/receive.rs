@@ -216,8 +216,7 @@ impl Conn {
 
     /// Chooses the window to offer, as it goes into the header. The right edge never moves left [SHLD-14].
     fn select_window(&mut self, sysctl: &Sysctl, buffers: &impl Buffers) -> u16 {
-        let full = self.window_bytes(sysctl, buffers);
-        let free = free_space(full, buffers);
+        let (free, full) = self.room(sysctl, buffers);
         if free < full / 2 {
             self.delayed_ack.on_short_window();
         }
@@ -231,8 +230,7 @@ impl Conn {
 
     /// The window that the free space allows: nothing rather than little [MUST-39] (Linux `__tcp_select_window`).
     pub(super) fn wanted_window(&self, sysctl: &Sysctl, buffers: &impl Buffers) -> u32 {
-        let full = self.window_bytes(sysctl, buffers);
-        let free = free_space(full, buffers);
+        let (free, full) = self.room(sysctl, buffers);
         // No path is so narrow, but a caller may say so; nothing is divided by zero for that.
         let mss = u32::from(self.delayed_ack.rcv_mss).min(full).max(1);
         if free < full / 2 {
@@ -249,9 +247,16 @@ impl Conn {
         if window <= free.saturating_sub(mss) || window > free { free / mss * mss } else { window }
     }
 
+    /// What may be offered now, and what with an empty buffer: the clamp bounds both.
+    fn room(&self, sysctl: &Sysctl, buffers: &impl Buffers) -> (u32, u32) {
+        let clamp = self.options.tcp_window_clamp().unwrap_or(u32::MAX);
+        let full = self.window_bytes(sysctl, buffers);
+        (free_space(full, buffers).min(clamp), full.min(clamp))
+    }
+
     /// The window of our SYN: whole segments within the buffer and 16 bits (Linux `tcp_select_initial_window`).
     pub(super) fn initial_window(&self, sysctl: &Sysctl) -> u32 {
-        initial_window(self.options.window_bytes(sysctl), self.advertised_mss())
+        initial_window(&self.options, sysctl, self.advertised_mss())
     }
 
     /// The window scale to offer: enough for the largest receive buffer (`tcp_rmem[2]`), or for `SO_RCVBUF`.
@@ -282,7 +287,7 @@ impl Conn {
             return;
         }
         let offered = self.receive_window();
-        if offered.saturating_mul(2) <= self.window_bytes(sysctl, buffers) && self.state != State::CloseWait {
+        if offered.saturating_mul(2) <= self.room(sysctl, buffers).1 && self.state != State::CloseWait {
             let wanted = self.wanted_window(sysctl, buffers);
             if wanted > 0 && wanted >= offered.saturating_mul(2) {
                 self.wants.set(Wants::ACK, true);
@@ -294,10 +299,13 @@ impl Conn {
 /// Shifts above this are treated as this (RFC 7323 2.3).
 pub(super) const WINDOW_SCALE_MAX: u8 = 14;
 
-/// Whole segments within the buffer and 16 bits.
-pub(super) fn initial_window(window_bytes: u32, mss: u16) -> u32 {
+/// Whole segments within the buffer and the clamp, if there is room for one; and then 16 bits (Linux
+/// `tcp_select_initial_window`).
+pub(super) fn initial_window(options: &crate::options::Options, sysctl: &Sysctl, mss: u16) -> u32 {
+    let space = options.window_bytes(sysctl).min(options.tcp_window_clamp().unwrap_or(u32::MAX));
     let mss = u32::from(mss).max(1);
-    (window_bytes.min(u32::from(u16::MAX)) / mss).max(1) * mss
+    let whole = if space > mss { space / mss * mss } else { space };
+    whole.min(u32::from(u16::MAX))
 }
 
 /// The shift with which the largest receive buffer fits 16 bits.
@@ -305,7 +313,10 @@ pub(super) fn window_scale(options: &crate::options::Options, sysctl: &Sysctl) -
     if sysctl.tcp_window_scaling == 0 {
         return 0;
     }
-    let largest = sysctl.tcp_rmem[2].max(options.window_bytes(sysctl)).max(1);
+    // A buffer that the application chose stays as it is.
+    let grown = if options.has_recv_buffer_size() { 0 } else { sysctl.tcp_rmem[2] };
+    let clamp = options.tcp_window_clamp().unwrap_or(u32::MAX);
+    let largest = grown.max(options.window_bytes(sysctl)).min(clamp).max(1);
     (largest.ilog2() as u8).saturating_sub(15).min(WINDOW_SCALE_MAX)
 }
 

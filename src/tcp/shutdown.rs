@@ -3,7 +3,8 @@
 
 use super::Env;
 use super::conn::Conn;
-use super::flags::{ConnFlags, EventSet, Wants};
+use super::diagnosis::{Reset, diagnose};
+use super::flags::{ConnFlags, EventSet, Notes, Wants};
 use super::state::State;
 use super::time_wait::TimeWait;
 use super::timers::Purpose;
@@ -13,6 +14,7 @@ use crate::error::Error;
 use crate::liveness::fin_wait2::{self, Plan};
 use crate::liveness::time_wait;
 use crate::time::{Duration, Instant};
+use crate::wire::{Flags, Header};
 use core::num::NonZeroU32;
 
 /// What remains of a connection after [`Conn::close`].
@@ -141,12 +143,15 @@ impl Conn {
 
     /// An exact reset (RFC 9293 3.10.7.4, second check). After the peer's FIN the application had heard all there was;
     /// Linux tells it EPIPE. A crossed handshake counts as reset, not as refused.
-    pub(super) fn die_of_reset(&mut self, buffers: &mut impl Buffers) {
+    pub(super) fn die_of_reset(&mut self, header: &Header, buffers: &mut impl Buffers) {
         let error = match self.state {
             State::CloseWait => Error::BrokenPipe,
             _ => Error::Reset,
         };
+        let reset = if header.flags.contains(Flags::ACK) { Reset::WithAck } else { Reset::Bare };
+        let diagnosis = diagnose(self.evidence(Some(error), Some(reset)));
         self.die(Some(error), buffers);
+        self.diagnosis = diagnosis;
     }
 
     /// The death procedure: the error is stored, both queues are dropped, every timer stops, everyone is woken. What
@@ -155,8 +160,9 @@ impl Conn {
         if self.state.peer_finished() {
             self.flags.set(ConnFlags::PEER_FINISHED, true);
         }
+        self.diagnosis = diagnose(self.evidence(error, None));
         self.set_state(State::Closed);
-        self.error = error;
+        self.notes.set(Notes::ERROR, error.is_some());
         self.death = error;
         self.stop_timers();
         self.wants = Wants::NONE;
@@ -181,7 +187,7 @@ impl Conn {
         if self.flags.has(ConnFlags::PEER_FINISHED) {
             return Ok(());
         }
-        if let Some(error) = self.error.take() {
+        if let Some(error) = self.take_hard_error() {
             return Err(error);
         }
         match self.state {
@@ -196,7 +202,7 @@ impl Conn {
     /// # Errors
     /// The stored error, or [`Error::BrokenPipe`].
     pub fn write_outcome(&mut self) -> Result<(), Error> {
-        if let Some(error) = self.error.take() {
+        if let Some(error) = self.take_hard_error() {
             return Err(error);
         }
         if self.is_send_closed() { Err(Error::BrokenPipe) } else { Ok(()) }

@@ -198,7 +198,7 @@ impl Conn {
         } else {
             env.sysctl.tcp_retries2
         };
-        let thin_linear = self.options.tcp_thin_linear_timeouts(env.sysctl);
+        let thin_linear = self.options.thin_linear_timeouts(env.sysctl);
         retransmission::Params { retries, rto_max, user_timeout: self.options.tcp_user_timeout(), orphan, thin_linear }
     }
 

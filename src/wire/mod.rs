@@ -19,6 +19,7 @@ mod parse;
 mod tcp_options;
 #[cfg(test)]
 mod testing;
+mod translate;
 
 pub use emit::{emit, header_len};
 pub use error::{BufferTooSmall, ParseError};
@@ -29,3 +30,4 @@ pub use icmp_emit::{emit_echo_reply, emit_icmp_error};
 pub use ip::{Ecn, IpOptions};
 pub use parse::{Packet, parse};
 pub use tcp_options::{SackBlock, SackBlocks, TcpOptions, Timestamps};
+pub use translate::{translate, translate_icmp_error};

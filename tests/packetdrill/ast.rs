@@ -13,16 +13,25 @@ pub(crate) struct ScriptError {
 
 #[derive(Debug, Default)]
 pub(crate) struct Script {
-    /// `--name=value`.
-    pub(crate) options: Vec<(String, String)>,
-    pub(crate) init: Option<Command>,
+    pub(crate) options: Vec<Setting>,
+    pub(crate) init: Option<Block>,
     pub(crate) events: Vec<Event>,
-    pub(crate) cleanup: Option<Command>,
+    pub(crate) cleanup: Option<Block>,
 }
 
-/// The text between two back quotes.
+/// `--name=value`, or `-D name=value`.
 #[derive(Clone, Debug)]
-pub(crate) struct Command {
+pub(crate) struct Setting {
+    pub(crate) line: usize,
+    pub(crate) is_definition: bool,
+    pub(crate) name: String,
+    pub(crate) value: String,
+}
+
+/// The text between two back quotes, or between `%{` and `}%`.
+#[derive(Clone, Debug)]
+pub(crate) struct Block {
+    /// Where the text begins.
     pub(crate) line: usize,
     pub(crate) text: String,
 }
@@ -61,8 +70,8 @@ pub(crate) enum Action {
     Inbound(Packet),
     Outbound(Packet),
     Call(Rc<Call>),
-    Command(Command),
-    Code(String),
+    Command(Block),
+    Code(Block),
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

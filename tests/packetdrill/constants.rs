@@ -15,6 +15,17 @@ pub(crate) fn same_errno(a: &str, b: &str) -> bool {
     errno(a).is_some() && errno(a) == errno(b)
 }
 
+/// The names of flags of a message.
+pub(crate) fn message_flags(flags: i64) -> String {
+    let named = NAMES.iter().filter(|(name, bit)| name.starts_with("MSG_") && flags & bit != 0);
+    let known = named.clone().fold(0, |bits, (_, bit)| bits | bit);
+    let mut words: Vec<String> = named.map(|(name, _)| (*name).to_owned()).collect();
+    if flags & !known != 0 {
+        words.push(format!("{:#x}", flags & !known));
+    }
+    words.join("|")
+}
+
 pub(crate) const SOCK_NONBLOCK: i64 = 0o4000;
 pub(crate) const SOCK_CLOEXEC: i64 = 0o2_000_000;
 pub(crate) const MSG_PEEK: i64 = 2;
@@ -47,6 +58,11 @@ const NAMES: &[(&str, i64)] = &[
     ("SOL_SOCKET", 1),
     ("SOL_TCP", 6),
     ("SOL_IPV6", 41),
+    ("SOMAXCONN", 4096),
+    ("IP_PMTUDISC_DONT", 0),
+    ("IP_PMTUDISC_WANT", 1),
+    ("IP_PMTUDISC_DO", 2),
+    ("IP_PMTUDISC_PROBE", 3),
     ("SHUT_RD", 0),
     ("SHUT_WR", 1),
     ("SHUT_RDWR", 2),
@@ -62,6 +78,11 @@ const NAMES: &[(&str, i64)] = &[
     ("TIOCOUTQ", 0x5411),
     ("MSG_OOB", 1),
     ("MSG_PEEK", MSG_PEEK),
+    ("MSG_DONTROUTE", 4),
+    ("MSG_CTRUNC", 8),
+    ("MSG_TRUNC", 0x20),
+    ("MSG_WAITALL", 0x100),
+    ("MSG_ERRQUEUE", 0x2000),
     ("MSG_DONTWAIT", MSG_DONTWAIT),
     ("MSG_EOR", 0x80),
     ("MSG_NOSIGNAL", MSG_NOSIGNAL),
@@ -82,26 +103,42 @@ const NAMES: &[(&str, i64)] = &[
 ];
 
 const ERRNOS: &[(&str, i64)] = &[
+    ("EPERM", 1),
+    ("ENOENT", 2),
+    ("EINTR", 4),
+    ("EIO", 5),
+    ("ENXIO", 6),
     ("EBADF", 9),
     ("EAGAIN", 11),
     ("EWOULDBLOCK", 11),
+    ("ENOMEM", 12),
     ("EACCES", 13),
+    ("EFAULT", 14),
+    ("EEXIST", 17),
     ("EINVAL", 22),
+    ("ENOTTY", 25),
     ("EPIPE", 32),
     ("ENONET", 64),
     ("EPROTO", 71),
+    ("ENOTSOCK", 88),
     ("EDESTADDRREQ", 89),
+    ("EMSGSIZE", 90),
     ("ENOPROTOOPT", 92),
+    ("EPROTONOSUPPORT", 93),
+    ("ENOTSUP", 95),
     ("EOPNOTSUPP", 95),
     ("EAFNOSUPPORT", 97),
     ("EADDRINUSE", 98),
     ("EADDRNOTAVAIL", 99),
+    ("ENETDOWN", 100),
     ("ENETUNREACH", 101),
+    ("ENETRESET", 102),
     ("ECONNABORTED", 103),
     ("ECONNRESET", 104),
     ("ENOBUFS", 105),
     ("EISCONN", 106),
     ("ENOTCONN", 107),
+    ("ESHUTDOWN", 108),
     ("ETIMEDOUT", 110),
     ("ECONNREFUSED", 111),
     ("EHOSTDOWN", 112),

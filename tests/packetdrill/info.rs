@@ -4,24 +4,34 @@ use crate::sockets::Host;
 use longhaul::stack::ConnId;
 use longhaul::tcp::{State, TcpInfo};
 
+/// What is known of a connection at one instant.
+pub(crate) struct Snapshot {
+    info: TcpInfo,
+    /// Bytes of receive buffer, as Linux counts them (`SO_MEMINFO`).
+    receive_buffer: i64,
+}
+
 /// A snapshot of the connection with these ports, ours first.
-pub(crate) fn of(host: &mut Host, ports: (u16, u16)) -> Option<TcpInfo> {
+pub(crate) fn of(host: &mut Host, ports: (u16, u16)) -> Option<Snapshot> {
     let ids: Vec<ConnId> = host.stack.connections().collect();
     let now = host.now;
     ids.into_iter().find_map(|id| {
         let mut conn = host.stack.conn(id)?;
         let flow = conn.flow();
-        ((flow.local.port(), flow.remote.port()) == ports).then(|| conn.info(now))
+        let receive_buffer = 2 * i64::from(conn.options().window_bytes(conn.sysctl()));
+        let is_meant = (flow.local.port(), flow.remote.port()) == ports;
+        is_meant.then(|| Snapshot { info: conn.info(now), receive_buffer })
     })
 }
 
 /// The value of a name.
-pub(crate) fn lookup(info: Option<&TcpInfo>, name: &str) -> Option<i64> {
-    CONSTANTS.iter().find(|(known, _)| *known == name).map(|(_, value)| *value).or_else(|| field(info?, name))
+pub(crate) fn lookup(snapshot: Option<&Snapshot>, name: &str) -> Option<i64> {
+    CONSTANTS.iter().find(|(known, _)| *known == name).map(|(_, value)| *value).or_else(|| field(snapshot?, name))
 }
 
-fn field(info: &TcpInfo, name: &str) -> Option<i64> {
+fn field(Snapshot { info, receive_buffer }: &Snapshot, name: &str) -> Option<i64> {
     Some(match name {
+        "SK_MEMINFO_RCVBUF" => *receive_buffer,
         "tcpi_state" => state_number(info.state),
         "tcpi_retransmits" => i64::from(info.retransmits),
         "tcpi_probes" => i64::from(info.probes),
@@ -66,6 +76,7 @@ const CONSTANTS: &[(&str, i64)] = &[
     ("TCP_LAST_ACK", 9),
     ("TCP_LISTEN", 10),
     ("TCP_CLOSING", 11),
+    ("TCP_NEW_SYN_RECV", 12),
     ("TCP_CA_Open", 0),
     ("TCP_CA_Disorder", 1),
     ("TCP_CA_CWR", 2),
@@ -77,4 +88,5 @@ const CONSTANTS: &[(&str, i64)] = &[
     ("TCPI_OPT_ECN", 8),
     ("TCPI_OPT_ECN_SEEN", 16),
     ("TCPI_OPT_SYN_DATA", 32),
+    ("TCPI_OPT_USEC_TS", 64),
 ];

@@ -1,11 +1,42 @@
 //! Packetdrill scripts, run against the stack in virtual time: each script is one test, named by its path.
 //!
-//! `cargo test --test packetdrill [FILTER]` runs the scripts of this folder, with exact times;
+//! `cargo test --test packetdrill [FILTER]` runs the scripts of this folder and the interpreter's own tests:
+//!
+//! | folder | what its scripts say | times |
+//! |---|---|---|
+//! | `liveness` | how Linux decides that a connection lives or is dead | exact |
+//! | `own` | what no kernel was asked, or what differs for a reason | exact |
+//! | `core` | what any TCP does, in the manner of public scripts | the original's tolerance |
+//! | `language` | what the language can say; each says how it can be made to fail | the original's tolerance |
+//!
 //! `PACKETDRILL_SCRIPTS=DIR[:DIR] cargo test --test packetdrill [FILTER]` runs every script below those folders
-//! instead, where a plain time has the original's tolerance (windows and `+0` are exact there, too).
+//! instead, as `core` is run. A script that does not begin with `defaults.sh` has Linux's own settings.
 //!
 //! What cannot pass yet is listed in `known_failures.txt`, a path and a reason a line; a listed script that passes is a
-//! failure, so that the list only ever gets shorter.
+//! failure, so that the list only ever gets shorter. `PACKETDRILL_KNOWN_FAILURES=FILE` is the list of other folders.
+//!
+//! A failure gives the line, both packets in the script's words, and all that happened before:
+//!
+//! ```text
+//! core/close/linger-zero.pkt:14: expected  > R. 1:1(0) ack 2
+//!   got       > R. 1:1(0) ack 1 win 1055
+//!   acknowledgment: expected 2, got 1
+//!     0.000000 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
+//!     ...
+//! ```
+//!
+//! It is stricter than the original where that finds mistakes: TCP checksums, zeros in every payload and the echoes of
+//! timestamps are always checked. It differs where there is no kernel:
+//!
+//! - Commands are not run. Settings are made to the stack; what cannot matter here is ignored, by a table that says why
+//!   (`shell::sysctls`, `sockets::ignored`); anything else fails the script by its name.
+//! - The stack hands out one segment a packet. Outside the exact folders, and without `--strict_segments`, a script may
+//!   expect several in one: like segments sent within its time are merged, and PSH is then what Linux sets on a packet
+//!   of several segments. An inbound packet may be of any size, and goes in as one.
+//! - Code runs when its time comes, not at the end. Assertions about fields that are not known fail by their name.
+//! - Parts of the language whose subject is not built (fast open, epoll, zero copy, timestamping) are read, and say
+//!   "not supported" when they are run.
+//! - No script runs for ever: steps, lengths and depths are bounded.
 //!
 //! | room | question it answers |
 //! |---|---|
@@ -14,8 +45,8 @@
 //! | `numbers`, `matcher` | is what was sent what was expected? |
 //! | `sockets`, `constants` | what does a call do to the stack, and what does it return on Linux? |
 //! | `shell`, `python`, `info` | what do commands and code blocks do? |
-//! | `runner` | what happens when? |
-//! | `own_tests` | can all this fail? |
+//! | `runner` | what happens when, and to which connection? |
+//! | `own_tests` | can all this fail, and does it always end? |
 
 extern crate alloc;
 
@@ -46,47 +77,72 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let trials = match std::env::var("PACKETDRILL_SCRIPTS") {
-        Ok(folders) => folders.split(':').filter(|folder| !folder.is_empty()).flat_map(of_others).collect(),
-        Err(_) => own_tests::trials().into_iter().chain(ours()).collect(),
+    let trials = if let Ok(folders) = std::env::var("PACKETDRILL_SCRIPTS") {
+        of_others(&folders.split(':').filter(|folder| !folder.is_empty()).map(Path::new).collect::<Vec<_>>())
+    } else {
+        let home = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/packetdrill");
+        own_tests::trials(&home).into_iter().chain(ours(&home)).collect()
     };
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
-/// The scripts of this folder.
-fn ours() -> Vec<Trial> {
-    let home = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/packetdrill");
+/// The scripts of this folder: times are exact, but in `core/`, where scripts are written as public ones are.
+fn ours(home: &Path) -> Vec<Trial> {
     let mut known = known_failures(include_str!("known_failures.txt"));
-    let mut trials: Vec<Trial> = scripts(&home)
-        .into_iter()
-        .map(|path| {
-            let name = path.strip_prefix(&home).unwrap_or(&path).display().to_string();
-            let reason = known.remove(&name);
-            Trial::test(name, move || judge(run(&path, Tolerance::Zero), reason))
-        })
-        .collect();
-    for (name, _) in known {
-        let message = format!("{name} is in known_failures.txt and does not exist");
-        trials.push(Trial::test(name, move || Err(message.into())));
-    }
+    let rooms = [("core", Tolerance::Original), ("liveness", Tolerance::Zero), ("own", Tolerance::Zero)];
+    let of_room = |(room, tolerance)| trials(&home.join(room), &format!("{room}/"), tolerance, &mut known);
+    let mut trials: Vec<Trial> = rooms.into_iter().flat_map(of_room).collect();
+    trials.extend(stale(known));
     trials
 }
 
-/// The scripts below another folder.
-fn of_others(folder: &str) -> Vec<Trial> {
-    let paths = scripts(Path::new(folder));
-    if paths.is_empty() {
-        let message = format!("no .pkt file below {folder}");
-        return vec![Trial::test(folder, move || Err(message.into()))];
+/// The scripts below other folders, named from there on.
+fn of_others(folders: &[&Path]) -> Vec<Trial> {
+    let list = std::env::var("PACKETDRILL_KNOWN_FAILURES").map(fs::read_to_string);
+    let mut known = match list {
+        Ok(Ok(text)) => known_failures(&text),
+        Ok(Err(error)) => panic!("PACKETDRILL_KNOWN_FAILURES: {error}"),
+        Err(_) => BTreeMap::new(),
+    };
+    let mut all = Vec::new();
+    for folder in folders {
+        let name = folder.file_name().unwrap_or_default().display();
+        let prefix = if folders.len() > 1 { format!("{name}/") } else { String::new() };
+        let found = trials(folder, &prefix, Tolerance::Original, &mut known);
+        if found.is_empty() {
+            let message = format!("no .pkt file below {}", folder.display());
+            all.push(Trial::test(folder.display().to_string(), move || Err(message.into())));
+        }
+        all.extend(found);
     }
-    let trial = |path: PathBuf| Trial::test(path.display().to_string(), move || run(&path, Tolerance::Original));
-    paths.into_iter().map(trial).collect()
+    all.extend(stale(known));
+    all
+}
+
+/// A test for each script below a folder, named by its path from there; takes what is known of them.
+fn trials(folder: &Path, prefix: &str, tolerance: Tolerance, known: &mut BTreeMap<String, String>) -> Vec<Trial> {
+    let trial = |path: PathBuf| {
+        let name = format!("{prefix}{}", path.strip_prefix(folder).unwrap_or(&path).display());
+        let reason = known.remove(&name);
+        Trial::test(name, move || judge(run(&path, tolerance), reason))
+    };
+    scripts(folder).into_iter().map(trial).collect()
+}
+
+/// What is left of a list of known failures when every script has been found.
+fn stale(known: BTreeMap<String, String>) -> impl Iterator<Item = Trial> {
+    known.into_keys().map(|name| {
+        let message = format!("{name} is a known failure and does not exist");
+        Trial::test(name, move || Err(message.into()))
+    })
 }
 
 /// A known failure must fail, anything else must not.
 fn judge(outcome: Result<(), Failed>, known: Option<String>) -> Result<(), Failed> {
     match (outcome, known) {
-        (Ok(()), Some(reason)) => Err(format!("passes now: take it off known_failures.txt (it says: {reason})").into()),
+        (Ok(()), Some(reason)) => {
+            Err(format!("passes now: take it off the list of known failures (it says: {reason})").into())
+        }
         (Err(_), Some(_)) => Ok(()),
         (outcome, None) => outcome,
     }
@@ -98,7 +154,7 @@ fn known_failures(text: &str) -> BTreeMap<String, String> {
     lines
         .map(|line| {
             let (path, reason) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
-            assert!(!reason.trim().is_empty(), "known_failures.txt gives no reason for {path}");
+            assert!(!reason.trim().is_empty(), "the list of known failures gives no reason for {path}");
             (path.to_owned(), reason.trim().to_owned())
         })
         .collect()

@@ -15,9 +15,15 @@ pub(crate) fn call(cursor: &mut Cursor<'_>) -> Result<Call, ScriptError> {
     if !cursor.eat("...")? {
         call.result = Some(expr(cursor, DEPTH_MAX)?);
     }
-    call.errno = cursor.word()?.map(str::to_owned);
-    if cursor.eat("(")? {
-        cursor.up_to(")")?;
+    // A look ahead, so that a comment behind the call is none of it.
+    let mut ahead = *cursor;
+    if let Some(errno) = ahead.word()? {
+        call.errno = Some(errno.to_owned());
+        *cursor = ahead;
+    }
+    if ahead.eat("(")? {
+        ahead.up_to(")")?;
+        *cursor = ahead;
     }
     Ok(call)
 }

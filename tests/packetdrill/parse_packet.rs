@@ -11,10 +11,10 @@ pub(crate) fn packet(cursor: &mut Cursor<'_>) -> Result<Packet, ScriptError> {
     }
     let ip = ip_info(cursor)?;
     let ports = ports(cursor)?;
-    let body = if cursor.eat_word("icmp")? { Body::Icmp(icmp(cursor)?) } else { Body::Tcp(tcp(cursor, inbound)?) };
-    if matches!(body, Body::Icmp(_)) && !inbound {
-        return Err(cursor.error("not supported: an expected ICMP packet"));
+    if cursor.eat_word("udp")? {
+        return Err(cursor.error("not supported: a UDP packet"));
     }
+    let body = if cursor.eat_word("icmp")? { Body::Icmp(icmp(cursor)?) } else { Body::Tcp(tcp(cursor, inbound)?) };
     Ok(Packet { ip, ports, body })
 }
 

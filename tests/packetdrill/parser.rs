@@ -1,12 +1,14 @@
 //! From text to a [`Script`]: options, events and their times. Packets and calls have files of their own.
 
-use crate::ast::{Action, Command, Event, Moment, Script, ScriptError, Time};
+use crate::ast::{Action, Block, Event, Moment, Script, ScriptError, Setting, Time};
 use crate::lexer::Cursor;
 use crate::{parse_call, parse_packet};
 
 pub(crate) fn parse(text: &str) -> Result<Script, ScriptError> {
-    let options = options(&mut Cursor::new(text))?;
-    let text = substitute(text, &options)?;
+    let text = text.replace("\r\n", "\n");
+    let mut cursor = Cursor::new(&text);
+    let options = options(&mut cursor)?;
+    let text = substitute(&text, text.len() - cursor.rest().len(), &options);
     let mut cursor = Cursor::new(&text);
     let mut script = Script { options: self::options(&mut cursor)?, ..Script::default() };
     if cursor.peek()? == Some('`') {
@@ -27,53 +29,84 @@ pub(crate) fn parse(text: &str) -> Result<Script, ScriptError> {
 }
 
 /// `--name=value`, `--name` and `-D NAME=value`, one after another.
-fn options(cursor: &mut Cursor<'_>) -> Result<Vec<(String, String)>, ScriptError> {
+fn options(cursor: &mut Cursor<'_>) -> Result<Vec<Setting>, ScriptError> {
     let mut options = Vec::new();
     loop {
         if cursor.eat("-D")? {
-            let (name, value) = pair(cursor)?;
-            options.push((format!("-D{name}"), value));
+            options.push(setting(cursor, true)?);
         } else if cursor.eat("--")? {
-            options.push(pair(cursor)?);
+            options.push(setting(cursor, false)?);
         } else {
             return Ok(options);
         }
     }
 }
 
-fn pair(cursor: &mut Cursor<'_>) -> Result<(String, String), ScriptError> {
-    let word = cursor.run(|c| !c.is_whitespace())?;
-    let (name, value) = word.split_once('=').unwrap_or((word, ""));
-    if name.is_empty() { Err(cursor.expected("the name of an option")) } else { Ok((name.into(), value.into())) }
-}
-
-/// Replaces the names that `-D` defines, wherever they stand as whole words.
-fn substitute(text: &str, options: &[(String, String)]) -> Result<String, ScriptError> {
-    let mut text = text.to_owned();
-    for (name, value) in options.iter().filter_map(|(name, value)| Some((name.strip_prefix("-D")?, value))) {
-        let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        if name.is_empty() || !name.chars().all(is_name) {
-            return Err(ScriptError::new(1, format!("-D {name}: not a name")));
-        }
-        let mut replaced = String::with_capacity(text.len());
-        let mut rest = text.as_str();
-        while let Some(at) = rest.find(name) {
-            let (before, after) = (&rest[..at], &rest[at + name.len()..]);
-            let whole = !before.ends_with(is_name) && !after.starts_with(is_name) && !before.ends_with("-D ");
-            replaced.push_str(before);
-            replaced.push_str(if whole { value } else { name });
-            rest = after;
-        }
-        replaced.push_str(rest);
-        text = replaced;
-    }
-    Ok(text)
-}
-
-fn command(cursor: &mut Cursor<'_>) -> Result<Command, ScriptError> {
-    cursor.expect("`")?;
+/// `name=value`; a value in quotes, or back quotes, may hold blanks and keeps its quotes.
+fn setting(cursor: &mut Cursor<'_>, is_definition: bool) -> Result<Setting, ScriptError> {
+    let name = cursor.run(|c| !c.is_whitespace() && c != '=')?.to_owned();
     let line = cursor.line();
-    Ok(Command { line, text: cursor.up_to("`")?.to_owned() })
+    if name.is_empty() || (is_definition && !name.chars().all(is_name)) {
+        return Err(cursor.expected("the name of an option"));
+    }
+    if !cursor.rest().starts_with('=') {
+        return Ok(Setting { line, is_definition, name, value: String::new() });
+    }
+    cursor.expect("=")?;
+    let start = *cursor;
+    match cursor.rest().chars().next() {
+        Some(quote @ ('"' | '`')) => {
+            let quote = quote.to_string();
+            cursor.expect(&quote)?;
+            cursor.up_to(&quote)?;
+        }
+        Some(c) if !c.is_whitespace() => drop(cursor.run(|c| !c.is_whitespace())?),
+        _ => {}
+    }
+    Ok(Setting { line, is_definition, name, value: cursor.since(&start).into() })
+}
+
+/// Replaces the names that `-D` defines, wherever they stand as whole words after `start`; within quotes, commands,
+/// code and comments nothing is a name.
+fn substitute(text: &str, start: usize, options: &[Setting]) -> String {
+    let definitions: Vec<&Setting> = options.iter().filter(|option| option.is_definition).collect();
+    let (header, mut rest) = text.split_at(start);
+    let mut replaced = header.to_owned();
+    while let Some(first) = rest.chars().next() {
+        let verbatim = VERBATIM
+            .iter()
+            .find(|(open, _)| rest.starts_with(open))
+            .map(|(open, close)| rest[open.len()..].find(close).map_or(rest.len(), |at| open.len() + at + close.len()));
+        let word_len = rest.find(|c| !is_name(c)).unwrap_or(rest.len());
+        let (len, value) = match verbatim {
+            Some(len) => (len, None),
+            None if word_len == 0 => (first.len_utf8(), None),
+            None => {
+                let meant = definitions.iter().find(|definition| definition.name == rest[..word_len]);
+                (word_len, meant.map(|definition| definition.value.as_str()))
+            }
+        };
+        replaced.push_str(value.unwrap_or(&rest[..len]));
+        rest = &rest[len..];
+    }
+    replaced
+}
+
+fn is_name(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_'
+}
+
+/// Beginnings and ends of what holds no names to replace.
+const VERBATIM: [(&str, &str); 5] = [("//", "\n"), ("/*", "*/"), ("`", "`"), ("%{", "}%"), ("\"", "\"")];
+
+fn command(cursor: &mut Cursor<'_>) -> Result<Block, ScriptError> {
+    block(cursor, "`", "`")
+}
+
+fn block(cursor: &mut Cursor<'_>, open: &str, close: &str) -> Result<Block, ScriptError> {
+    cursor.expect(open)?;
+    let line = cursor.line();
+    Ok(Block { line, text: cursor.up_to(close)?.to_owned() })
 }
 
 fn event(cursor: &mut Cursor<'_>) -> Result<Event, ScriptError> {
@@ -86,10 +119,7 @@ fn event(cursor: &mut Cursor<'_>) -> Result<Event, ScriptError> {
         Some('<') => Action::Inbound(parse_packet::packet(cursor)?),
         Some('>') => Action::Outbound(parse_packet::packet(cursor)?),
         Some('`') => Action::Command(command(cursor)?),
-        Some('%') => {
-            cursor.expect("%{")?;
-            Action::Code(cursor.up_to("}%")?.to_owned())
-        }
+        Some('%') => Action::Code(block(cursor, "%{", "}%")?),
         _ => Action::Call(parse_call::call(cursor)?.into()),
     };
     let outbound = matches!(action, Action::Outbound(_));

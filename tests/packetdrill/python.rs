@@ -19,27 +19,27 @@ enum Value {
 pub(crate) type Lookup<'h> = dyn Fn(&str) -> Option<i64> + 'h;
 
 impl Python {
-    /// Runs a snippet; an assertion that does not hold is an error.
-    pub(crate) fn run(&mut self, code: &str, host: &Lookup<'_>) -> Result<(), String> {
-        for statement in statements(code) {
-            self.statement(&statement, host).map_err(|message| format!("{message} (in `{statement}`)"))?;
+    /// Runs a snippet; an assertion that does not hold is an error: its line, counted from 0, and what is wrong.
+    pub(crate) fn run(&mut self, code: &str, host: &Lookup<'_>) -> Result<(), (usize, String)> {
+        for (line, statement) in statements(code) {
+            let shown = statement.split_whitespace().collect::<Vec<_>>().join(" ");
+            self.statement(&statement, host).map_err(|message| (line, format!("{message} (in `{shown}`)")))?;
         }
         Ok(())
     }
 
     fn statement(&mut self, statement: &str, host: &Lookup<'_>) -> Result<(), String> {
-        if statement.starts_with("print") {
+        let mut parser = self.parser(statement, host);
+        if parser.eat_word("print") || parser.eat_word("pass") {
             return Ok(());
         }
-        if let Some(condition) = statement.strip_prefix("assert") {
-            let mut parser = self.parser(condition, host);
+        if parser.eat_word("assert") {
             return match parser.or()? {
                 _ if !parser.at_end() && !parser.eat(",") => Err(parser.unexpected()),
                 value if value.is_true() => Ok(()),
                 _ => Err(format!("the assertion does not hold{}", parser.seen())),
             };
         }
-        let mut parser = self.parser(statement, host);
         let name = parser.name().ok_or("a statement that is not understood")?.to_owned();
         let add = parser.eat("+=");
         if !add && !parser.eat("=") {
@@ -63,15 +63,20 @@ impl Python {
     }
 }
 
-/// Statements, without comments; a bracket or a backslash keeps lines together.
-fn statements(code: &str) -> Vec<String> {
-    let code = code.replace("\\\n", " ");
-    let mut statements = vec![String::new()];
-    let (mut depth, mut quote, mut comment) = (0, None, false);
-    for c in code.chars() {
+/// Statements and the lines they begin on, without comments; a bracket or a backslash keeps lines together.
+fn statements(code: &str) -> Vec<(usize, String)> {
+    let mut statements = Vec::new();
+    let mut statement = String::new();
+    let (mut begun, mut depth, mut quote, mut comment, mut escaped) = (0, 0, None, false, false);
+    for (at, c) in code.char_indices() {
+        let literal = escaped;
+        escaped = c == '\\' && !literal && !comment;
         match (quote, c) {
             _ if comment && c != '\n' => continue,
-            (Some(open), _) if c == open => quote = None,
+            (_, '\n') if literal => {
+                statement.pop();
+            }
+            (Some(open), _) if c == open && !literal => quote = None,
             (None, '"' | '\'') => quote = Some(c),
             (None, '(' | '[') => depth += 1,
             (None, ')' | ']') => depth -= 1,
@@ -81,16 +86,21 @@ fn statements(code: &str) -> Vec<String> {
             }
             (None, '\n' | ';') if depth <= 0 => {
                 comment = false;
-                statements.push(String::new());
+                statements.push((begun, core::mem::take(&mut statement)));
                 continue;
             }
             _ => {}
         }
         comment &= c != '\n';
-        statements.last_mut().expect("one is there from the start").push(c);
+        if statement.trim().is_empty() {
+            begun = code[..at].matches('\n').count();
+        }
+        statement.push(if c == '\n' { ' ' } else { c });
     }
-    let trimmed = statements.iter().map(|statement| statement.trim().trim_end_matches('\\').trim().to_owned());
-    trimmed.filter(|statement| !statement.is_empty()).collect()
+    statements.push((begun, statement));
+    // A backslash at the very end continues into nothing.
+    let trim = |(line, text): (usize, String)| (line, text.trim().trim_end_matches('\\').trim().to_owned());
+    statements.into_iter().map(trim).filter(|(_, text)| !text.is_empty()).collect()
 }
 
 struct Parser<'p> {
@@ -186,7 +196,11 @@ impl<'p> Parser<'p> {
     fn sum(&mut self) -> Result<Value, String> {
         let mut left = self.product()?;
         while let Some(operator) = ["+", "-"].into_iter().find(|operator| self.eat(operator)) {
-            let (a, b) = (left.int()?, self.product()?.int()?);
+            let right = self.product()?;
+            if matches!((&left, &right, operator), (Value::Text(_), Value::Text(_), "+")) {
+                continue;
+            }
+            let (a, b) = (left.int()?, right.int()?);
             let sum = if operator == "+" { a.checked_add(b) } else { a.checked_sub(b) };
             left = Value::Int(sum.ok_or("a number that is too large")?);
         }
@@ -197,7 +211,7 @@ impl<'p> Parser<'p> {
         let mut left = self.primary()?;
         while let Some(operator) = ["*", "//", "/", "%"].into_iter().find(|operator| self.eat(operator)) {
             let right = self.primary()?;
-            if let (Value::Text(_), "%") = (&left, operator) {
+            if matches!(left, Value::Text(_)) && matches!(operator, "%" | "*") {
                 // A message: nobody reads it.
                 continue;
             }
@@ -213,7 +227,11 @@ impl<'p> Parser<'p> {
     }
 
     fn primary(&mut self) -> Result<Value, String> {
-        if self.eat("-") {
+        let mut negative = false;
+        while self.eat("-") {
+            negative = !negative;
+        }
+        if negative {
             return Ok(Value::Int(self.primary()?.int()?.wrapping_neg()));
         }
         if self.eat("(") {
@@ -223,13 +241,16 @@ impl<'p> Parser<'p> {
             }
             return if self.eat(")") { Ok(value) } else { Err(self.unexpected()) };
         }
-        if let Some(quote) = ["\"", "'"].into_iter().find(|quote| self.eat(quote)) {
-            let (text, rest) = self.rest.split_once(quote).ok_or("a string without end")?;
-            self.rest = rest;
-            return Ok(Value::Text(text.into()));
+        if let Some(quote) = ['"', '\''].into_iter().find(|&quote| self.eat(quote.encode_utf8(&mut [0; 4]))) {
+            return self.string(quote).map(Value::Text);
         }
         if let Some(name) = self.name() {
-            return self.look_up(name);
+            return match name {
+                "True" => Ok(Value::Int(1)),
+                "False" => Ok(Value::Int(0)),
+                "abs" | "int" | "str" if self.eat("(") => self.function(name),
+                name => self.look_up(name),
+            };
         }
         let len = self.rest.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(self.rest.len());
         let (digits, rest) = self.rest.split_at(len);
@@ -240,6 +261,40 @@ impl<'p> Parser<'p> {
         let value = value.map_err(|_| self.unexpected())?;
         self.rest = rest;
         Ok(Value::Int(value))
+    }
+
+    /// The rest of a string, and strings that follow at once: Python takes them for one.
+    fn string(&mut self, first: char) -> Result<String, String> {
+        let mut text = String::new();
+        let mut quote = first;
+        loop {
+            let mut escaped = false;
+            let end = self.rest.find(|c| {
+                let ends = c == quote && !escaped;
+                escaped = c == '\\' && !escaped;
+                ends
+            });
+            let end = end.ok_or("a string without end")?;
+            text.push_str(&self.rest[..end]);
+            self.rest = self.rest[end + 1..].trim_start();
+            match self.rest.chars().next() {
+                Some(next @ ('"' | '\'')) => quote = next,
+                _ => return Ok(text),
+            }
+            self.rest = &self.rest[1..];
+        }
+    }
+
+    fn function(&mut self, name: &str) -> Result<Value, String> {
+        let value = self.or()?;
+        if !self.eat(")") {
+            return Err(self.unexpected());
+        }
+        match name {
+            "abs" => Ok(Value::Int(value.int()?.saturating_abs())),
+            "int" => value.int().map(Value::Int),
+            _ => Ok(Value::Text(String::new())),
+        }
     }
 
     fn look_up(&mut self, name: &str) -> Result<Value, String> {
@@ -254,7 +309,11 @@ impl<'p> Parser<'p> {
                 self.seen.push((name.into(), value));
                 Ok(Value::Int(value))
             }
-            None if name.starts_with("tcpi_") || name.starts_with("SK_") => Err(format!("not supported: {name}")),
+            None if name.starts_with("tcpi_") || name.starts_with("SK_") => {
+                let connected = (self.host)("tcpi_state").is_some();
+                let why = if connected { "not supported" } else { "no connection that could tell" };
+                Err(format!("{why}: {name}"))
+            }
             None => Err(format!("unknown name `{name}`")),
         }
     }

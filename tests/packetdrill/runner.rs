@@ -3,11 +3,11 @@
 
 mod expect;
 mod inject;
+mod tested;
 
-use crate::ast::{Action, Call, Command, Event, Moment, Script, ScriptError, Time};
+use crate::ast::{Action, Block, Call, Event, Moment, Script, ScriptError, Setting, Time};
 use crate::codec::{self, Sent};
 use crate::notation::seconds;
-use crate::numbers::Numbers;
 use crate::python::Python;
 use crate::shell::Shell;
 use crate::sockets::{Answer, Host, Outcome, Progress, Sockets, eval};
@@ -17,13 +17,14 @@ use alloc::rc::Rc;
 use core::net::IpAddr;
 use longhaul::stack::{Config, Stack};
 use longhaul::time::{Duration, Instant};
+use tested::Tested;
 
-/// How exactly a plain time other than `+0` is meant. Windows and `+0` are always meant as written.
+/// How exactly the times of a script are meant, and whether a packet may be expected in one that is sent in several.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tolerance {
     /// To the microsecond.
     Zero,
-    /// As the original does: `--tolerance_usecs`, or an eighth of the wait.
+    /// As the original does: `--tolerance_usecs`, or an eighth of the wait; segments may be merged.
     Original,
 }
 
@@ -39,7 +40,7 @@ pub(crate) struct Failure {
 pub(crate) fn run(text: &str, tolerance: Tolerance) -> Result<(), Failure> {
     let untraced = |error| Failure { error, trace: Vec::new() };
     let script = parser::parse(text).map_err(untraced)?;
-    let mut runner = Runner::new(&script, tolerance).map_err(|message| untraced(ScriptError::new(1, message)))?;
+    let mut runner = Runner::new(&script, tolerance).map_err(untraced)?;
     let outcome = runner.script(&script);
     let cleanup = script.cleanup.as_ref().map_or(Ok(()), |command| runner.command(command));
     outcome.and(cleanup).map_err(|error| Failure { error, trace: runner.trace })
@@ -50,16 +51,15 @@ struct Runner {
     sockets: Sockets,
     shell: Shell,
     python: Python,
-    numbers: Numbers,
+    tested: Tested,
     settings: Settings,
-    /// Ports of the connection under test, ours first.
-    ports: Option<(u16, u16)>,
-    next_remote_port: u16,
     /// When the previous event happened.
     base: Instant,
     /// What the stack sent and the script has not come to yet.
     sent: VecDeque<(Instant, Sent)>,
     blocked: Option<Blocked>,
+    /// Steps of the stack that are left to this script.
+    steps_left: u32,
     trace: Vec<String>,
 }
 
@@ -89,23 +89,30 @@ const START: Instant = Instant::from_secs(1000);
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Steps without progress of the clock before the stack is said to be stuck.
 const STUCK_AFTER: usize = 10_000;
+/// Steps of the stack in one script at most: with every timer at its longest, no connection needs a hundredth of it.
+const STEPS_MAX: u32 = 200_000;
 /// Stands for the random secret of a real stack.
 const SECRET: [u8; 16] = *b"packetdrill test";
 
 impl Runner {
-    fn new(script: &Script, tolerance: Tolerance) -> Result<Self, String> {
+    fn new(script: &Script, tolerance: Tolerance) -> Result<Self, ScriptError> {
+        let host = host(LOCAL_V4, REMOTE_V4, MTU_V4).map_err(|message| ScriptError::new(1, message))?;
         let mut runner = Self {
-            host: host(LOCAL_V4, REMOTE_V4, MTU_V4)?,
+            host,
             sockets: Sockets::default(),
             shell: Shell::default(),
             python: Python::default(),
-            numbers: Numbers::default(),
-            settings: Settings { tolerance, tolerance_us: 4000, tick_us: 0, merge: tolerance == Tolerance::Original },
-            ports: None,
-            next_remote_port: FIRST_REMOTE_PORT,
+            tested: Tested::default(),
+            settings: Settings {
+                tolerance,
+                tolerance_us: TOLERANCE_US,
+                tick_us: 0,
+                merge: tolerance == Tolerance::Original,
+            },
             base: START,
             sent: VecDeque::new(),
             blocked: None,
+            steps_left: STEPS_MAX,
             trace: Vec::new(),
         };
         runner.apply(&script.options)?;
@@ -113,56 +120,63 @@ impl Runner {
     }
 
     /// Takes the options at the top of a script.
-    fn apply(&mut self, options: &[(String, String)]) -> Result<(), String> {
-        let find = |wanted: &str| options.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
-        let v6 = match find("ip_version") {
-            None | Some("ipv4") => false,
-            Some("ipv6") => true,
-            Some(other) => return Err(format!("not supported: --ip_version={other}")),
+    fn apply(&mut self, options: &[Setting]) -> Result<(), ScriptError> {
+        let options: Vec<&Setting> = options.iter().filter(|option| !option.is_definition).collect();
+        let find = |wanted: &str| options.iter().rev().find(|option| option.name == wanted).copied();
+        let text = |wanted: &str| find(wanted).map(|option| option.value.as_str());
+        let number = |name: &str| match find(name) {
+            None => Ok(None),
+            Some(Setting { line, value, .. }) => {
+                let wrong = |_| ScriptError::new(*line, format!("--{name}: not a number: {value}"));
+                value.parse::<u32>().map(Some).map_err(wrong)
+            }
+        };
+        if let Some(unknown) = options.iter().find(|option| !KNOWN_OPTIONS.contains(&option.name.as_str())) {
+            return Err(ScriptError::new(unknown.line, format!("unknown option `--{}`", unknown.name)));
+        }
+        let v6 = match find("ip_version").map(|option| (option.value.as_str(), option.line)) {
+            None | Some(("ipv4", _)) => false,
+            Some(("ipv6", _)) => true,
+            Some((other, line)) => return Err(ScriptError::new(line, format!("not supported: --ip_version={other}"))),
         };
         let (local, remote, mtu) = if v6 { (LOCAL_V6, REMOTE_V6, MTU_V6) } else { (LOCAL_V4, REMOTE_V4, MTU_V4) };
-        self.host = host(find("local_ip").unwrap_or(local), find("remote_ip").unwrap_or(remote), mtu)?;
-        for (name, value) in options {
-            let number = || value.parse().map_err(|_| format!("--{name}: not a number: {value}"));
-            match name.as_str() {
-                "tolerance_usecs" => self.settings.tolerance_us = number()?,
-                "tcp_ts_tick_usecs" => self.settings.tick_us = number()?,
-                "tcp_ts_ecr_scaled" => self.numbers.scale_echoes = true,
-                "strict_segments" => self.settings.merge = false,
-                // What we inject goes in as one packet; a receiver that merges segments would be told this.
-                "mss" => drop(number()?),
-                "ip_version" | "local_ip" | "remote_ip" => {}
-                name if name.starts_with("-D") => {}
-                name => return Err(format!("unknown option `--{name}`")),
-            }
-        }
-        Ok(())
+        let mtu = number("mtu")?.map_or(mtu, |mtu| mtu.min(u32::from(u16::MAX)) as u16);
+        let local = text("local_ip").unwrap_or(local);
+        let line = find("local_ip").or(find("remote_ip")).map_or(1, |option| option.line);
+        let host = host(local, text("remote_ip").unwrap_or(remote), mtu);
+        self.host = host.map_err(|message| ScriptError::new(line, message))?;
+        self.settings.tolerance_us = number("tolerance_usecs")?.map_or(TOLERANCE_US, u64::from);
+        self.settings.tick_us = number("tcp_ts_tick_usecs")?.map_or(0, u64::from);
+        self.settings.merge &= find("strict_segments").is_none();
+        self.tested = Tested::new(find("tcp_ts_ecr_scaled").is_some());
+        // What we inject goes in as one packet of segments of this size. The stack takes its own announcement for the
+        // size of a larger one.
+        number("mss").map(drop)
     }
 
     fn script(&mut self, script: &Script) -> Result<(), ScriptError> {
         if let Some(init) = &script.init {
             self.command(init)?;
         }
-        for event in &script.events {
-            self.event(event).map_err(|message| ScriptError::new(event.line, message))?;
-        }
+        script.events.iter().try_for_each(|event| self.event(event))?;
         self.finish_blocked(PATIENCE)
     }
 
-    fn event(&mut self, event: &Event) -> Result<(), String> {
+    fn event(&mut self, event: &Event) -> Result<(), ScriptError> {
+        let fail = |message: String| ScriptError::new(event.line, message);
         if let Action::Outbound(packet) = &event.action {
-            return self.expect(event, packet);
+            return self.expect(event, packet).map_err(fail);
         }
         let (Time::At(start) | Time::Span(start, _)) = event.time else {
-            return Err("a window is for expected packets".into());
+            return Err(fail("a window is for expected packets".into()));
         };
         let begin = at(self.base, start);
-        self.advance(begin)?;
+        self.advance(begin).map_err(fail)?;
         if matches!(event.action, Action::Call(_)) {
-            self.finish_blocked(CALL_PATIENCE).map_err(|error| error.to_string())?;
+            self.finish_blocked(CALL_PATIENCE)?;
         }
         let before = core::mem::replace(&mut self.base, self.host.now);
-        match &event.action {
+        let outcome = match &event.action {
             Action::Inbound(packet) => self.inject(packet),
             Action::Call(call) => {
                 let due = match event.time {
@@ -173,24 +187,24 @@ impl Runner {
             }
             Action::Command(command) => {
                 self.note(&format!("`{}`", command.text.trim()));
-                self.shell.run(&mut self.host, &command.text)
+                return self.command(command);
             }
-            Action::Code(code) => self.code(code),
+            Action::Code(code) => return self.code(code),
             Action::Outbound(_) => Ok(()),
-        }
+        };
+        outcome.map_err(fail)
     }
 
     fn call(&mut self, event: &Event, call: &Rc<Call>, due: Option<Instant>) -> Result<(), String> {
         if call.name == "socket" {
-            self.ports = None;
-            self.numbers = Numbers::new(self.numbers.scale_echoes);
+            self.tested.begin();
         }
         let now = self.host.now;
         let mut progress = Progress { started: now, written: 0 };
         let outcome = self.sockets.call(&mut self.host, call, &mut progress);
         self.note(&event.text);
-        if let Some(flow) = self.sockets.flow {
-            self.ports = Some((flow.local.port(), flow.remote.port()));
+        if let Some(flow) = self.sockets.connecting.take() {
+            self.tested.select((flow.local.port(), flow.remote.port()));
         }
         self.collect()?;
         match (outcome?, due) {
@@ -239,14 +253,17 @@ impl Runner {
         }
     }
 
-    fn command(&mut self, command: &Command) -> Result<(), ScriptError> {
+    fn command(&mut self, command: &Block) -> Result<(), ScriptError> {
         let outcome = self.shell.run(&mut self.host, &command.text);
-        outcome.map_err(|message| ScriptError::new(command.line, message))
+        outcome.map_err(|(line, message)| ScriptError::new(command.line + line, message))?;
+        // A setting may let something leave.
+        self.collect().map(drop).map_err(|message| ScriptError::new(command.line, message))
     }
 
-    fn code(&mut self, code: &str) -> Result<(), String> {
-        let info = self.ports.and_then(|ports| info::of(&mut self.host, ports));
-        self.python.run(code, &|name| info::lookup(info.as_ref(), name))
+    fn code(&mut self, code: &Block) -> Result<(), ScriptError> {
+        let info = self.tested.ports().and_then(|ports| info::of(&mut self.host, ports));
+        let outcome = self.python.run(&code.text, &|name| info::lookup(info.as_ref(), name));
+        outcome.map_err(|(line, message)| ScriptError::new(code.line + line, message))
     }
 
     /// Moves the clock to `until`, running what falls due on the way, in order.
@@ -268,6 +285,8 @@ impl Runner {
         for _ in 0..STUCK_AFTER {
             let next = self.host.stack.poll_timeout().into_iter().chain(waiting).min();
             let Some(next) = next.filter(|&next| next <= until) else { return Ok(false) };
+            let left = self.steps_left.checked_sub(1);
+            self.steps_left = left.ok_or_else(|| format!("the script goes on for more than {STEPS_MAX} steps"))?;
             let moved = next > self.host.now;
             self.host.now = self.host.now.max(next);
             self.host.stack.handle_timeout(self.host.now);
@@ -278,26 +297,34 @@ impl Runner {
         Err("the stack wants to be called again and again, and does nothing".into())
     }
 
-    /// Takes what the stack wants to send now; true if there was something.
+    /// Takes what the stack wants to send now; true if there was something. A call that goes on for that may give the
+    /// stack more to send.
     fn collect(&mut self) -> Result<bool, String> {
         let mut packet = vec![0; usize::from(u16::MAX)];
         let mut any = false;
-        while let Some(transmit) = self.host.stack.poll_transmit(self.host.now, &mut packet) {
-            any = true;
-            let sent = codec::decode(&packet[..transmit.len]).map_err(|error| format!("the stack sent {error}"))?;
-            self.sent.push_back((self.host.now, sent));
+        loop {
+            while let Some(transmit) = self.host.stack.poll_transmit(self.host.now, &mut packet) {
+                any = true;
+                let sent = codec::decode(&packet[..transmit.len]).map_err(|error| format!("the stack sent {error}"))?;
+                self.sent.push_back((self.host.now, sent));
+            }
+            self.host.stack.check();
+            if !self.resume_blocked()? {
+                return Ok(any);
+            }
         }
-        self.host.stack.check();
-        self.resume_blocked()?;
-        Ok(any)
     }
 
-    fn resume_blocked(&mut self) -> Result<(), String> {
-        let Some(blocked) = self.blocked.as_mut().filter(|blocked| blocked.returned.is_none()) else { return Ok(()) };
+    /// Asks a blocked call again; true if it got further.
+    fn resume_blocked(&mut self) -> Result<bool, String> {
+        let Some(blocked) = self.blocked.as_mut().filter(|blocked| blocked.returned.is_none()) else {
+            return Ok(false);
+        };
+        let written = blocked.progress.written;
         if let Outcome::Done(answer) = self.sockets.call(&mut self.host, &blocked.call, &mut blocked.progress)? {
             blocked.returned = Some((self.host.now, answer));
         }
-        Ok(())
+        Ok(blocked.returned.is_some() || blocked.progress.written > written)
     }
 
     fn note(&mut self, what: &str) {
@@ -345,6 +372,23 @@ fn check(call: &Call, answer: &Answer) -> Result<(), String> {
     if agrees { Ok(()) } else { Err(format!("{}: expected {expected}, got {actual}", call.name)) }
 }
 
+/// Options that mean something here, and those that name tools of the original: what they say does not matter.
+const KNOWN_OPTIONS: &[&str] = &[
+    "debug",
+    "gateway_ip",
+    "init_scripts",
+    "ip_version",
+    "local_ip",
+    "mss",
+    "mtu",
+    "netmask_ip",
+    "remote_ip",
+    "strict_segments",
+    "tcp_ts_ecr_scaled",
+    "tcp_ts_tick_usecs",
+    "tolerance_usecs",
+    "verbose",
+];
 /// How long a call may keep the next one waiting.
 const CALL_PATIENCE: Duration = Duration::from_secs(1);
 const LOCAL_V4: &str = "192.168.0.1";
@@ -354,5 +398,5 @@ const REMOTE_V6: &str = "fd3d:fa7b:d17d::1";
 const MTU_V4: u16 = 1500;
 /// So that the MSS is the same over both versions of IP.
 const MTU_V6: u16 = 1520;
-/// The first port of a peer that opens a connection.
-const FIRST_REMOTE_PORT: u16 = 40_000;
+/// How far off an event may be at least, unless the script says otherwise.
+const TOLERANCE_US: u64 = 4000;

@@ -1,13 +1,15 @@
 //! The calls of a script, made on the stack: descriptors, blocking, and Linux's error numbers.
 
+mod address;
+mod data;
+mod ignored;
 mod options;
 mod poll;
 
 use crate::ast::{Call, Expr};
-use crate::constants::{self, MSG_DONTWAIT, MSG_NOSIGNAL, MSG_PEEK, SOCK_CLOEXEC, SOCK_NONBLOCK};
+use crate::constants::{self, SOCK_CLOEXEC, SOCK_NONBLOCK};
 use alloc::collections::BTreeMap;
 use core::net::{IpAddr, SocketAddr};
-use longhaul::error::Error;
 use longhaul::options::Options;
 use longhaul::stack::{ConnId, ConnectError, ListenerId, Stack};
 use longhaul::tcp::State;
@@ -47,15 +49,22 @@ pub(crate) struct Progress {
 #[derive(Default)]
 pub(crate) struct Sockets {
     open: BTreeMap<i64, Socket>,
-    /// The flow of the latest `connect`, until the next `socket`.
-    pub(crate) flow: Option<Flow>,
+    /// The flow of a `connect` that was just begun; for the runner to take.
+    pub(crate) connecting: Option<Flow>,
+    /// A socket asked for fast open.
+    pub(crate) fast_open: bool,
+    /// A socket asked for fragments instead of smaller segments (`IP_PMTUDISC_DONT`).
+    pub(crate) fragments: bool,
+    /// The port of the latest listener.
+    listening: Option<u16>,
 }
 
 struct Socket {
     kind: Kind,
     options: Options,
     nonblocking: bool,
-    reuse_address: bool,
+    /// Options that change nothing here, as they were set.
+    ignored: BTreeMap<String, i64>,
     port: u16,
 }
 
@@ -71,32 +80,20 @@ enum Kind {
 }
 
 /// Calls of the language that cannot be run yet.
-const NOT_SUPPORTED: &[&str] = &[
-    "epoll_create",
-    "epoll_create1",
-    "epoll_ctl",
-    "epoll_wait",
-    "sendto",
-    "recvfrom",
-    "recvmsg",
-    "sendfile",
-    "splice",
-    "pipe",
-    "open",
-    "cap_set",
-];
+const NOT_SUPPORTED: &[&str] =
+    &["epoll_create", "epoll_create1", "epoll_ctl", "epoll_wait", "sendfile", "splice", "pipe", "open", "cap_set"];
 
 impl Sockets {
     /// Makes a call, or asks again what became of a blocked one.
     pub(crate) fn call(&mut self, host: &mut Host, call: &Call, progress: &mut Progress) -> Result<Outcome, String> {
         match call.name.as_str() {
             "socket" => self.socket(call),
-            "bind" => self.bind(call),
+            "bind" => self.bind(host, call),
             "listen" => self.listen(host, call),
             "accept" | "accept4" => self.accept(host, call),
             "connect" => self.connect(host, call),
-            "read" | "recv" => self.read(host, call),
-            "write" | "send" | "writev" | "sendmsg" => self.write(host, call, progress),
+            "read" | "readv" | "recv" | "recvfrom" | "recvmsg" => self.read(host, call),
+            "write" | "writev" | "send" | "sendto" | "sendmsg" => self.write(host, call, progress),
             "close" => self.close(host, call),
             "shutdown" => self.shutdown(host, call),
             "fcntl" => self.fcntl(call),
@@ -118,9 +115,9 @@ impl Sockets {
         if protocol != 0 && protocol != 6 {
             return Err(format!("not supported: protocol {protocol}"));
         }
-        self.flow = None;
         let nonblocking = kind & SOCK_NONBLOCK != 0;
-        let socket = Socket { kind: Kind::Fresh, options: Options::new(), nonblocking, reuse_address: false, port: 0 };
+        let socket =
+            Socket { kind: Kind::Fresh, options: Options::new(), nonblocking, ignored: BTreeMap::new(), port: 0 };
         self.insert(call, socket)
     }
 
@@ -138,15 +135,19 @@ impl Sockets {
         done(next)
     }
 
-    fn bind(&mut self, call: &Call) -> Result<Outcome, String> {
-        supplied(arg(call, 1)?)?;
-        self.get(call)?.port = PORT;
+    fn bind(&mut self, host: &Host, call: &Call) -> Result<Outcome, String> {
+        let port = address::port(arg(call, 1)?, host.local)?;
+        let Some(socket) = self.get(call)? else { return failed("EBADF") };
+        if socket.port != 0 || !matches!(socket.kind, Kind::Fresh) {
+            return failed("EINVAL");
+        }
+        socket.port = port;
         done(0)
     }
 
     fn listen(&mut self, host: &mut Host, call: &Call) -> Result<Outcome, String> {
         let backlog = u16::try_from(eval(arg(call, 1)?)?.max(0)).unwrap_or(u16::MAX);
-        let socket = self.get(call)?;
+        let Some(socket) = self.get(call)? else { return failed("EBADF") };
         if !matches!(socket.kind, Kind::Fresh) {
             return failed("EINVAL");
         }
@@ -155,23 +156,24 @@ impl Sockets {
             Ok(id) => socket.kind = Kind::Listener(id),
             Err(_) => return failed("EADDRINUSE"),
         }
+        self.listening = Some(port);
         done(0)
     }
 
     fn accept(&mut self, host: &mut Host, call: &Call) -> Result<Outcome, String> {
         let flags = call.args.get(3).map_or(Ok(0), eval)?;
-        let socket = self.get(call)?;
+        let Some(socket) = self.get(call)? else { return failed("EBADF") };
         let Kind::Listener(listener) = socket.kind else { return failed("EINVAL") };
-        let (nonblocking, reuse_address, port) = (socket.nonblocking, socket.reuse_address, socket.port);
+        let (nonblocking, ignored, port) = (socket.nonblocking, socket.ignored.clone(), socket.port);
         let Some(id) = host.stack.accept(listener) else { return or_again(nonblocking) };
         let options = host.stack.conn(id).map_or(Options::new(), |conn| conn.options());
         let kind = Kind::Conn { id, told: true };
-        self.insert(call, Socket { kind, options, nonblocking: flags & SOCK_NONBLOCK != 0, reuse_address, port })
+        self.insert(call, Socket { kind, options, nonblocking: flags & SOCK_NONBLOCK != 0, ignored, port })
     }
 
     fn connect(&mut self, host: &mut Host, call: &Call) -> Result<Outcome, String> {
-        supplied(arg(call, 1)?)?;
-        let socket = self.get(call)?;
+        let port = address::port(arg(call, 1)?, host.remote)?;
+        let Some(socket) = self.get(call)? else { return failed("EBADF") };
         match socket.kind {
             Kind::Listener(_) => return failed("EISCONN"),
             Kind::Conn { id, told } => {
@@ -186,7 +188,7 @@ impl Sockets {
             }
             Kind::Fresh => {}
         }
-        let (remote, local) = (SocketAddr::new(host.remote, PORT), SocketAddr::new(host.local, socket.port));
+        let (remote, local) = (SocketAddr::new(host.remote, port), SocketAddr::new(host.local, socket.port));
         let id = match host.stack.connect(host.now, Some(local), remote, socket.options) {
             Ok(id) => id,
             Err(ConnectError::InUse | ConnectError::PortsExhausted) => return failed("EADDRNOTAVAIL"),
@@ -194,57 +196,8 @@ impl Sockets {
         };
         socket.kind = Kind::Conn { id, told: false };
         let nonblocking = socket.nonblocking;
-        self.flow = host.stack.conn(id).map(|conn| conn.flow());
+        self.connecting = host.stack.conn(id).map(|conn| conn.flow());
         if nonblocking { failed("EINPROGRESS") } else { Ok(Outcome::Blocked) }
-    }
-
-    fn read(&mut self, host: &mut Host, call: &Call) -> Result<Outcome, String> {
-        let len = eval(arg(call, 2)?)?;
-        let flags = call.args.get(3).map_or(Ok(0), eval)?;
-        if flags & !(MSG_DONTWAIT | MSG_PEEK | MSG_NOSIGNAL) != 0 {
-            return Err(format!("not supported: recv with flags {flags:#x}"));
-        }
-        let socket = self.get(call)?;
-        let nonblocking = socket.nonblocking || flags & MSG_DONTWAIT != 0;
-        let Kind::Conn { id, .. } = socket.kind else { return failed("ENOTCONN") };
-        let now = host.now;
-        let mut buffer = vec![0xa5; usize::try_from(len).map_err(|_| "a negative length")?];
-        let mut conn = host.stack.conn(id).ok_or("the connection is gone")?;
-        if flags & MSG_PEEK != 0 && conn.readable() > 0 {
-            return done(signed(conn.peek(&mut buffer)));
-        }
-        match conn.read(now, &mut buffer) {
-            Ok(len) if buffer[..len].iter().any(|&byte| byte != 0) => Err("read bytes that were never sent".into()),
-            Ok(len) => done(signed(len)),
-            Err(Error::WouldBlock) => or_again(nonblocking),
-            Err(error) => failed(&error.errno().to_string()),
-        }
-    }
-
-    fn write(&mut self, host: &mut Host, call: &Call, progress: &mut Progress) -> Result<Outcome, String> {
-        let (len, flags) = message(call)?;
-        if flags & !(MSG_DONTWAIT | MSG_NOSIGNAL) != 0 {
-            return Err(format!("not supported: send with flags {flags:#x}"));
-        }
-        let socket = self.get(call)?;
-        let nonblocking = socket.nonblocking || flags & MSG_DONTWAIT != 0;
-        let Kind::Conn { id, .. } = socket.kind else { return failed("EPIPE") };
-        let now = host.now;
-        let mut conn = host.stack.conn(id).ok_or("the connection is gone")?;
-        if conn.state() == State::SynSent {
-            return or_again(nonblocking);
-        }
-        let left = len.saturating_sub(progress.written);
-        match conn.send(now, vec![0; left].into()) {
-            Ok(rest) => progress.written += left - rest.len(),
-            Err(_) if progress.written > 0 => return done(signed(progress.written)),
-            Err(error) => return failed(&error.errno().to_string()),
-        }
-        match progress.written {
-            written if written == len => done(signed(len)),
-            written if nonblocking && written > 0 => done(signed(written)),
-            _ => or_again(nonblocking),
-        }
     }
 
     fn close(&mut self, host: &mut Host, call: &Call) -> Result<Outcome, String> {
@@ -267,7 +220,8 @@ impl Sockets {
 
     fn shutdown(&mut self, host: &mut Host, call: &Call) -> Result<Outcome, String> {
         let how = eval(arg(call, 1)?)?;
-        let Kind::Conn { id, .. } = self.get(call)?.kind else { return failed("ENOTCONN") };
+        let Some(socket) = self.get(call)? else { return failed("EBADF") };
+        let Kind::Conn { id, .. } = socket.kind else { return failed("ENOTCONN") };
         let now = host.now;
         let mut conn = host.stack.conn(id).ok_or("the connection is gone")?;
         if conn.state() == State::Closed {
@@ -289,7 +243,7 @@ impl Sockets {
         let nonblock = constants::value("O_NONBLOCK").unwrap_or(0);
         let Expr::Word(command) = arg(call, 1)? else { return Err("fcntl: a command expected".into()) };
         let flags = call.args.get(2).map_or(Ok(0), eval);
-        let socket = self.get(call)?;
+        let Some(socket) = self.get(call)? else { return failed("EBADF") };
         match command.as_str() {
             "F_GETFL" => done(2 | if socket.nonblocking { nonblock } else { 0 }),
             "F_SETFL" => {
@@ -302,7 +256,8 @@ impl Sockets {
 
     fn ioctl(&mut self, host: &mut Host, call: &Call) -> Result<Outcome, String> {
         let Expr::Word(request) = arg(call, 1)? else { return Err("ioctl: a request expected".into()) };
-        let Kind::Conn { id, .. } = self.get(call)?.kind else { return failed("EINVAL") };
+        let Some(socket) = self.get(call)? else { return failed("EBADF") };
+        let Kind::Conn { id, .. } = socket.kind else { return failed("EINVAL") };
         let conn = host.stack.conn(id).ok_or("the connection is gone")?;
         let value = match request.as_str() {
             "SIOCINQ" | "FIONREAD" => conn.readable(),
@@ -313,9 +268,15 @@ impl Sockets {
         done(0)
     }
 
-    fn get(&mut self, call: &Call) -> Result<&mut Socket, String> {
+    /// The socket of a call's first argument, if it is open.
+    fn get(&mut self, call: &Call) -> Result<Option<&mut Socket>, String> {
         let fd = eval(arg(call, 0)?)?;
-        self.open.get_mut(&fd).ok_or_else(|| format!("descriptor {fd} is not open"))
+        Ok(self.open.get_mut(&fd))
+    }
+
+    /// Our port of a connection that the peer opens.
+    pub(crate) fn local_port(&self) -> u16 {
+        self.listening.unwrap_or(PORT)
     }
 }
 
@@ -329,34 +290,6 @@ fn connected(host: &mut Host, id: ConnId, told: bool, nonblocking: bool) -> Resu
         _ if told => failed("EISCONN"),
         _ => done(0),
     }
-}
-
-/// Length and flags of a message to send.
-fn message(call: &Call) -> Result<(usize, i64), String> {
-    let flags = |index: usize| call.args.get(index).map_or(Ok(0), eval);
-    let (len, flags) = match call.name.as_str() {
-        "writev" => (vector_len(arg(call, 1)?)?, 0),
-        "sendmsg" => {
-            let Expr::Struct(fields) = arg(call, 1)? else { return Err("sendmsg: a message expected".into()) };
-            if field(fields, "msg_control").is_some() {
-                return Err("not supported: msg_control".into());
-            }
-            (vector_len(field(fields, "msg_iov").ok_or("sendmsg: no msg_iov")?)?, flags(2)?)
-        }
-        _ => (eval(arg(call, 2)?)?, flags(3)?),
-    };
-    Ok((usize::try_from(len).map_err(|_| "a negative length")?, flags))
-}
-
-/// The sum of `[{..., 100}, {..., 20}]`.
-fn vector_len(vector: &Expr) -> Result<i64, String> {
-    let Expr::List(items) = vector else { return Err("a list of {buffer, length} expected".into()) };
-    let mut sum = 0i64;
-    for item in items {
-        let Expr::Struct(parts) = item else { return Err("{buffer, length} expected".into()) };
-        sum = sum.saturating_add(eval(parts.get(1).ok_or("a length expected")?)?);
-    }
-    Ok(sum)
 }
 
 // What a call returns stands at the end of functions that may find the script at fault, too.
@@ -381,11 +314,6 @@ fn or_again(nonblocking: bool) -> Result<Outcome, String> {
 
 fn arg(call: &Call, index: usize) -> Result<&Expr, String> {
     call.args.get(index).ok_or_else(|| format!("{}: argument {} is missing", call.name, index + 1))
-}
-
-/// Addresses are the interpreter's to choose.
-fn supplied(expr: &Expr) -> Result<(), String> {
-    if *expr == Expr::Any { Ok(()) } else { Err("not supported: an address in a script".into()) }
 }
 
 fn field<'e>(fields: &'e [Expr], name: &str) -> Option<&'e Expr> {

@@ -6,6 +6,8 @@ use core::time::Duration;
 use std::io::{ErrorKind, Read, Write};
 use std::sync::Mutex;
 
+use longhaul::error::Cause;
+use longhaul::forecast::{End, Reason};
 use longhaul::net::{Direction, Net};
 use longhaul::options::TcpKeepalive;
 use longhaul::tcp::EmitKind;
@@ -163,6 +165,19 @@ fn the_kernel_gives_up_on_us_too_and_its_reset_tells_us() {
     sockopt::set_socket_keepalive(&theirs, true).unwrap();
     net.set_cut(Direction::Outbound, true);
     assert_eq!(ours.read(&mut [0; 1]).unwrap_err().kind(), ErrorKind::ConnectionReset);
+}
+
+#[test]
+fn a_stream_says_in_advance_when_it_would_die_of_silence() {
+    let Some(net) = net_or_skip("forecast") else { return };
+    let (_theirs, ours) = connected(&net);
+    assert_eq!(ours.forecast().unwrap().end, End::Never(Reason::Idle));
+    let keepalive = TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(10));
+    ours.set_tcp_keepalive(&keepalive.with_retries(3)).unwrap();
+    let outlook = ours.forecast().unwrap();
+    assert!(matches!(outlook.end, End::Death { cause: Cause::Keepalive, .. }), "{outlook}");
+    // From now or from the last segment heard, and rounded up to a tick.
+    assert!(outlook.probes == 3 && outlook.time_left() < Some(Duration::from_secs(91)), "{outlook}");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::thread;
 
 use longhaul::net::{Net, Readiness};
 use longhaul::options::{Options, TcpKeepalive};
+use longhaul::tcp::Diagnosis;
 use rustix::net::sockopt;
 
 use crate::harness::{
@@ -218,11 +219,43 @@ fn options_read_as_what_is_in_force() {
     assert_eq!((ours.linger().unwrap(), ours.tcp_user_timeout().unwrap()), (Some(secs(2)), Some(secs(5))));
     assert_eq!((ours.tcp_keepalive_time().unwrap(), ours.tcp_keepalive_retries().unwrap()), (secs(10), 3));
     assert_eq!(ours.tcp_keepalive_interval().unwrap(), secs(75), "what was not given is inherited");
+    ours.set_tcp_cork(true).unwrap();
+    ours.set_tcp_thin_linear_timeouts(true).unwrap();
+    ours.set_tcp_notsent_lowat(5555).unwrap();
+    ours.set_send_buffer_size(20_000).unwrap();
+    ours.set_recv_buffer_size(usize::MAX).unwrap();
+    assert!(ours.tcp_cork().unwrap() && ours.tcp_thin_linear_timeouts().unwrap());
+    assert_eq!((ours.tcp_notsent_lowat().unwrap(), ours.tcp_mss().unwrap()), (5555, 1448));
+    assert_eq!((ours.send_buffer_size().unwrap(), ours.recv_buffer_size().unwrap()), (40_000, (1 << 31) - 2));
+    assert!(ours.tcp_quickack().unwrap());
+    ours.set_tcp_quickack(false).unwrap();
+    assert!(!ours.tcp_quickack().unwrap());
     let refused = ours.set_tcp_keepalive(&TcpKeepalive::new().with_time(secs(0))).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::InvalidInput);
     assert_eq!(refused.to_string(), "value out of range for TCP_KEEPIDLE");
     let line = ours.info().unwrap().to_string();
     assert!(line.starts_with("ESTAB 0 0 10.0.0.2:") && line.contains("timer:(keepalive,"), "{line}");
+}
+
+#[test]
+fn a_journal_is_told_by_the_clock_on_the_wall_and_the_diagnosis_comes_with_the_end() {
+    let Some(net) = net_with("journal", Net::builder().with_journal(16)) else { return };
+    let (theirs, ours) = connected(&net);
+    let journal = ours.journal().unwrap().unwrap();
+    let (time, rest) = journal.split_once(' ').unwrap();
+    assert!(rest.starts_with("accepted from 10.0.0.1:") && rest.ends_with("us)") || rest.ends_with("ms)"), "{rest}");
+    let shape: String = time.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+    assert_eq!(shape, "00:00:00.000");
+    assert_eq!(ours.diagnosis().unwrap(), None);
+    // A kernel that closes with data unread resets, and its reset says that it knows the connection.
+    (&ours).write_all(b"unread").unwrap();
+    eventually("the kernel has it", || ours.info().unwrap().send_queue == 0);
+    drop(theirs);
+    eventually("the reset comes", || ours.diagnosis().unwrap().is_some());
+    assert_eq!(ours.diagnosis().unwrap(), Some(Diagnosis::PeerAborted));
+    assert!(ours.journal().unwrap().unwrap().ends_with("over: the peer ended it with a reset"));
+    ours.set_journal(None).unwrap();
+    assert_eq!(ours.journal().unwrap(), None);
 }
 
 #[test]

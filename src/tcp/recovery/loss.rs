@@ -40,7 +40,7 @@ impl Conn {
         let in_flight = in_flight_segments(buffers);
         let round = Round { now: env.now, snd_una: self.snd_una, snd_nxt: self.snd_nxt };
         self.congestion.on_timeout(&mut buffers.scoreboard_mut().cubic, in_flight, round);
-        let least = u16::from(env.sysctl.tcp_reordering);
+        let least = env.sysctl.tcp_reordering;
         if self.recovery.state <= CaState::Disorder && buffers.scoreboard().sacked_out >= u32::from(least) {
             // So many held, and yet it came to this: less was reordered than thought.
             self.recovery.reordering = self.recovery.reordering.min(least);

@@ -41,11 +41,17 @@ pub(super) use rack::{is_sent_after, micros};
 
 /// The phase of loss recovery (Linux `icsk_ca_state`), from well to unwell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum CaState {
+#[non_exhaustive]
+pub enum CaState {
+    /// Nothing looks wrong.
     Open,
+    /// Something arrived above a hole; perhaps only early.
     Disorder,
+    /// The window is being reduced for another reason than a loss.
     Cwr,
+    /// Losses were found by what arrived, and are resent.
     Recovery,
+    /// The timer fired.
     Loss,
 }
 
@@ -64,14 +70,8 @@ pub(super) struct Recovery {
 }
 
 impl Recovery {
-    pub(super) const fn new(iss: SeqNum, reordering: u8) -> Self {
-        Self {
-            high_seq: iss,
-            min_rtt_us: u32::MAX,
-            reordering: reordering as u16,
-            reordering_seen: false,
-            state: CaState::Open,
-        }
+    pub(super) const fn new(iss: SeqNum, reordering: u16) -> Self {
+        Self { high_seq: iss, min_rtt_us: u32::MAX, reordering, reordering_seen: false, state: CaState::Open }
     }
 
     /// Whether the window is being reduced in proportion to what arrives.
@@ -197,6 +197,8 @@ impl Conn {
         if !has_resent(buffers) {
             self.retransmission.on_episode_end();
         }
+        // F-RTO asks about a timeout; here are losses that nobody doubts.
+        buffers.scoreboard_mut().frto = false;
         buffers.scoreboard_mut().prior_ssthresh = 0;
         self.mark_for_undo(buffers);
         if !self.recovery.is_reducing() {

@@ -6,7 +6,7 @@ use crate::seq::SeqNum;
 use crate::tcp::acked::Acked;
 use crate::tcp::conn::Conn;
 use crate::tcp::recovery::CaState;
-use crate::wire::{Header, SackBlock};
+use crate::wire::{Header, SackBlock, SackBlocks};
 
 impl Conn {
     /// Takes in the SACK blocks of an ACK. `snd_una` has moved already, the records behind it are still there.
@@ -26,10 +26,17 @@ impl Conn {
             buffers.scoreboard_mut().fack = self.snd_una;
         }
         let reports_duplicate = self.take_duplicate_report(blocks, header.ack, prior_una, acked, buffers);
-        for (number, block) in blocks.iter().enumerate() {
-            let duplicate = reports_duplicate && number == 0;
-            if self.is_block_valid(*block, duplicate, buffers) {
-                self.tag_block(env, *block, duplicate, acked, buffers);
+        let mut ascending = [(SackBlock::default(), false); SackBlocks::MAX];
+        for (number, (slot, block)) in ascending.iter_mut().zip(blocks).enumerate() {
+            *slot = (*block, reports_duplicate && number == 0);
+        }
+        let ascending = &mut ascending[..blocks.len()];
+        // The newest block comes first. Taken in that order, those below it would look like reordering.
+        let origin = self.snd_una - HALF_SPACE;
+        ascending.sort_unstable_by_key(|(block, _)| block.start.distance(origin));
+        for (block, duplicate) in ascending {
+            if self.is_block_valid(*block, *duplicate, buffers) {
+                self.tag_block(env, *block, *duplicate, acked, buffers);
             }
         }
         if self.recovery.state != CaState::Loss || buffers.scoreboard().undo_marker.is_some() {
@@ -198,3 +205,6 @@ impl Conn {
         if board.sacked_out == 0 { self.snd_una } else { board.fack }
     }
 }
+
+/// Half of the sequence space: less than anything that is compared here is away.
+const HALF_SPACE: u32 = 1 << 31;

@@ -10,14 +10,19 @@ impl Runner {
     /// The next packet the stack sends must be this one, at its time.
     pub(super) fn expect(&mut self, event: &Event, packet: &Packet) -> Result<(), String> {
         let Body::Tcp(expected) = &packet.body else { return Err("not supported: an expected ICMP packet".into()) };
+        if let Some(ports) = packet.ports {
+            self.tested.select(ports);
+        }
         let window = self.window(event.time);
         let patience = window.map(|(_, last)| last + PATIENCE);
         let Some((at, sent)) = self.next_sent(patience)? else {
-            return Err(format!("expected  > {expected}\n  nothing was sent until {}", clock(self.host.now)));
+            let ever = if window.is_none() { "ever".into() } else { format!("until {}", clock(self.host.now)) };
+            return Err(format!("expected  > {}{expected}\n  nothing was sent {ever}", packet.ip));
         };
-        self.base = at;
-        let whole = self.merge(expected, sent, at)?;
-        let actual = self.numbers.script(&whole.tcp, Some(expected));
+        let whole = self.merge(expected, sent, window.map_or(at, |(_, last)| last))?;
+        // The event is over now, even if the packet left before the script came to it.
+        self.base = self.host.now;
+        let actual = self.tested.numbers().script(&whole.tcp, Some(expected));
         self.trace.push(format!("{} > {actual}", clock(at)));
         let fail = |why: String| Err(format!("expected  > {}{expected}\n  got       > {actual}\n  {why}", packet.ip));
         let differs = matcher::difference(expected, &actual).or_else(|| matcher::ip_difference(packet, &whole));
@@ -42,8 +47,7 @@ impl Runner {
             Time::At(moment) | Time::Span(moment, _) => (moment, moment),
         };
         let (first, last) = (at(self.base, start), at(self.base, end));
-        let exact = start != end || (start.relative && start.micros == 0);
-        let tolerance = if exact { Duration::ZERO } else { self.tolerance(first.since(self.base)) };
+        let tolerance = self.tolerance(first.since(self.base));
         Some((super::START.max(first - tolerance), last + tolerance))
     }
 
@@ -51,10 +55,9 @@ impl Runner {
     /// one it will send by `until`; packets of other connections are passed over.
     fn next_sent(&mut self, until: Option<Instant>) -> Result<Option<(Instant, Sent)>, String> {
         loop {
-            while let Some((at, sent)) = self.sent.pop_front() {
-                if self.is_under_test(&sent) {
-                    return Ok(Some((at, sent)));
-                }
+            if let Some(next) = self.front() {
+                self.sent.pop_front();
+                return Ok(Some(next));
             }
             let until = until.unwrap_or(Instant::from_micros(u64::MAX / 2));
             if !self.step(until)? {
@@ -63,23 +66,41 @@ impl Runner {
         }
     }
 
-    fn is_under_test(&self, sent: &Sent) -> bool {
-        let ends = (sent.ends.source.1, sent.ends.destination.1);
-        self.ports.is_none_or(|ports| ports == ends)
+    /// The oldest packet of the connection under test, once those of others are out of the way.
+    fn front(&mut self) -> Option<(Instant, Sent)> {
+        let under_test = self.tested.ports();
+        while let Some((at, sent)) = self.sent.front() {
+            let ends = (sent.ends.source.1, sent.ends.destination.1);
+            if under_test.is_none_or(|ports| ports == ends) {
+                return Some((*at, sent.clone()));
+            }
+            self.sent.pop_front();
+        }
+        None
     }
 
-    /// A script may expect in one packet what the stack sends in several.
-    fn merge(&mut self, expected: &Tcp, mut whole: Sent, at: Instant) -> Result<Sent, String> {
+    /// A script may expect in one packet what the stack sends in several until `last`: all alike, but for the numbers
+    /// and for a shorter end.
+    fn merge(&mut self, expected: &Tcp, mut whole: Sent, last: Instant) -> Result<Sent, String> {
         let piece = whole.tcp.len;
-        let mut last = piece;
-        while self.settings.merge && whole.tcp.len < expected.len && last == piece && last > 0 {
-            self.collect()?;
-            let next = self.sent.front().filter(|(next_at, _)| *next_at == at);
-            let Some((_, next)) = next.filter(|(_, next)| matcher::continues(&whole.tcp, &next.tcp)) else { break };
-            last = next.tcp.len;
-            whole.tcp.len += last;
-            whole.tcp.flags.0 |= next.tcp.flags.0 & (Flags::FIN | Flags::PSH);
+        let mut latest = piece;
+        while self.settings.merge && whole.tcp.len < expected.len && latest == piece && piece > 0 {
+            let Some((at, next)) = self.front() else {
+                if !self.step(last)? {
+                    break;
+                }
+                continue;
+            };
+            if at > last || !matcher::continues(&whole.tcp, &next.tcp) {
+                break;
+            }
             self.sent.pop_front();
+            latest = next.tcp.len;
+            whole.tcp.len += latest;
+            // The last piece says how the whole ends. A packet of several segments is always pushed on Linux, whatever
+            // its segments would be by themselves (`__tcp_transmit_skb`).
+            let ends = Flags::FIN | Flags::PSH;
+            whole.tcp.flags.0 = whole.tcp.flags.0 & !ends | next.tcp.flags.0 & ends | expected.flags.0 & Flags::PSH;
         }
         Ok(whole)
     }
@@ -88,12 +109,15 @@ impl Runner {
     /// unit.
     fn match_timestamp(&mut self, expected: &Tcp, actual: &Tcp) -> Option<String> {
         let (script, live) = (timestamp(expected)?, timestamp(actual)?);
-        let first = self.numbers.first_timestamp();
-        self.numbers.remember_timestamp(script, live);
+        let numbers = self.tested.numbers();
+        let first = numbers.first_timestamp();
+        numbers.remember_timestamp(script, live);
         let (first_script, first_live) = first.filter(|_| self.settings.tick_us > 0)?;
         let off = live.wrapping_sub(first_live).wrapping_sub(script.wrapping_sub(first_script)).cast_signed();
-        let off_us = u64::from(off.unsigned_abs()) * self.settings.tick_us;
-        let wrong = off_us > self.settings.tolerance_us;
+        let off_us = u64::from(off.unsigned_abs()).saturating_mul(self.settings.tick_us);
+        // The script's own times may be off by the tolerance of its events.
+        let allowed = Duration::from_micros(self.settings.tolerance_us);
+        let wrong = Duration::from_micros(off_us) > allowed;
         wrong.then(|| format!("TS val: {off} ticks of {} us off", self.settings.tick_us))
     }
 }

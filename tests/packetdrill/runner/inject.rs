@@ -1,13 +1,15 @@
 //! Packets that a script sends to the stack.
 
-use super::{FIRST_REMOTE_PORT, Runner};
-use crate::ast::{Body, Icmp, Packet, Tcp};
+use super::Runner;
+use crate::ast::{Body, Icmp, Packet, Tcp, TcpOption};
 use crate::codec::{self, Ends};
 use crate::icmp;
-use crate::sockets::PORT;
 
 impl Runner {
     pub(super) fn inject(&mut self, packet: &Packet) -> Result<(), String> {
+        if let Some((source, destination)) = packet.ports {
+            self.tested.select((destination, source));
+        }
         let bytes = match &packet.body {
             Body::Tcp(tcp) => {
                 self.note(&format!("< {}{tcp}", packet.ip));
@@ -28,32 +30,29 @@ impl Runner {
     }
 
     fn segment(&mut self, packet: &Packet, tcp: &Tcp) -> Result<Vec<u8>, String> {
-        let mut ends = self.inbound_ends();
-        if let Some((source, destination)) = packet.ports {
-            ends.source.1 = source;
-            ends.destination.1 = destination;
-            self.ports = Some((destination, source));
+        let asks_for_fast_open = |option: &TcpOption| matches!(option, TcpOption::FastOpen { .. });
+        if self.sockets.fast_open && tcp.options.iter().flatten().any(asks_for_fast_open) {
+            return Err("not supported: TCP_FASTOPEN".into());
         }
-        let live = self.numbers.live(tcp)?;
+        let ends = self.inbound_ends();
+        let live = self.tested.numbers().live(tcp)?;
         codec::encode_tcp(&ends, packet.ip, &live)
     }
 
     fn icmp(&mut self, icmp: &Icmp) -> Result<Vec<u8>, String> {
+        if self.sockets.fragments && (icmp.kind == "packet_too_big" || icmp.code.as_deref() == Some("frag_needed")) {
+            return Err("not supported: IP_PMTUDISC_DONT, which makes a small path MTU fragment".into());
+        }
         let back = self.inbound_ends();
         let quoted = Ends { source: back.destination, destination: back.source };
         let head = icmp::head(icmp, quoted.source.0.is_ipv4())?;
         let (seq, len) = icmp.quoted.unwrap_or((0, 0));
-        codec::encode_icmp(&quoted, head, self.numbers.live_local(seq), len)
+        codec::encode_icmp(&quoted, head, self.tested.numbers().live_local(seq), len)
     }
 
     /// From the peer to us. The first packet after `socket`, unless we connect, makes up the peer's port.
     fn inbound_ends(&mut self) -> Ends {
-        let (local, remote) = self.ports.unwrap_or_else(|| {
-            let port = self.next_remote_port;
-            self.next_remote_port = port.checked_add(1).unwrap_or(FIRST_REMOTE_PORT);
-            (PORT, port)
-        });
-        self.ports = Some((local, remote));
+        let (local, remote) = self.tested.ports_or_next(self.sockets.local_port());
         Ends { source: (self.host.remote, remote), destination: (self.host.local, local) }
     }
 }

@@ -1,34 +1,11 @@
 //! `setsockopt` and `getsockopt`: each option under its name, with Linux's units and what Linux reads back.
 
-use super::{Host, Kind, Outcome, Sockets, arg, check_output, done, eval, failed, field};
+use super::{Host, Kind, Outcome, Sockets, arg, check_output, done, eval, failed, field, ignored};
 use crate::ast::{Call, Expr};
 use crate::constants;
 use longhaul::liveness::handshake::{defer_accept_retransmits, defer_accept_secs};
 use longhaul::options::{Options, OutOfRange, TcpKeepalive};
 use longhaul::time::Duration;
-
-/// Options of the language that cannot be set or read yet.
-const NOT_SUPPORTED: &[&str] = &[
-    "IP_MTU_DISCOVER",
-    "IP_TOS",
-    "IPV6_TCLASS",
-    "SO_BUSY_POLL",
-    "SO_MARK",
-    "SO_PRIORITY",
-    "SO_TIMESTAMPING",
-    "SO_ZEROCOPY",
-    "TCP_CONGESTION",
-    "TCP_FASTOPEN",
-    "TCP_FASTOPEN_CONNECT",
-    "TCP_FASTOPEN_KEY",
-    "TCP_FASTOPEN_NO_COOKIE",
-    "TCP_INFO",
-    "TCP_INQ",
-    "TCP_MD5SIG",
-    "TCP_NOTSENT_LOWAT",
-    "TCP_TX_DELAY",
-    "TCP_WINDOW_CLAMP",
-];
 
 /// What may stand in the way of an option.
 enum Refusal {
@@ -54,18 +31,23 @@ impl Sockets {
     pub(super) fn setsockopt(&mut self, host: &mut Host, call: &Call) -> Result<Outcome, String> {
         let name = option_name(call)?;
         let value = arg(call, 3)?;
-        let socket = self.get(call)?;
+        if ignored::is_known(name) {
+            return self.ignore_option(call, name, value);
+        }
+        let Some(socket) = self.get(call)? else { return failed("EBADF") };
         if let Kind::Conn { id, .. } = socket.kind {
             let mut conn = host.stack.conn(id).ok_or("the connection is gone")?;
             if name == "TCP_QUICKACK" {
                 conn.set_tcp_quickack(single(value)? != 0);
                 return done(0);
             }
+            if name == "TCP_KEEPIDLE" {
+                // It re-arms even if the time is what it was, which replacing all options would not show.
+                let secs = u64::try_from(single(value)?).unwrap_or(0);
+                let outcome = conn.set_tcp_keepidle(host.now, Duration::from_secs(secs));
+                return if outcome.is_ok() { done(0) } else { failed("EINVAL") };
+            }
             socket.options = conn.options();
-        }
-        if name == "SO_REUSEADDR" {
-            socket.reuse_address = single(value)? != 0;
-            return done(0);
         }
         let options = match with_option(socket.options, name, value) {
             Ok(options) => options,
@@ -84,10 +66,28 @@ impl Sockets {
         done(0)
     }
 
+    /// An option that changes nothing here: its value is remembered, if it is one that asks for nothing more.
+    fn ignore_option(&mut self, call: &Call, name: &str, value: &Expr) -> Result<Outcome, String> {
+        let value = match value {
+            Expr::Text(text) => ignored::text(name, text)?,
+            value => single(value)?,
+        };
+        ignored::check(name, value)?;
+        self.fast_open |= name == "TCP_FASTOPEN" && value != 0;
+        self.fragments |= name == "IP_MTU_DISCOVER" && value == 0;
+        let Some(socket) = self.get(call)? else { return failed("EBADF") };
+        socket.ignored.insert(name.to_owned(), value);
+        done(0)
+    }
+
     pub(super) fn getsockopt(&mut self, host: &mut Host, call: &Call) -> Result<Outcome, String> {
         let name = option_name(call)?;
         let expected = arg(call, 3)?;
-        let socket = self.get(call)?;
+        let Some(socket) = self.get(call)? else { return failed("EBADF") };
+        if ignored::is_known(name) {
+            let value = socket.ignored.get(name).copied().unwrap_or(ignored::initial(name));
+            return check_output(expected, value).and_then(|()| done(0));
+        }
         let mut options = socket.options;
         let mut mss = None;
         if let Kind::Conn { id, .. } = socket.kind {
@@ -105,7 +105,6 @@ impl Sockets {
         }
         let value = match name {
             "SO_ERROR" => 0,
-            "SO_REUSEADDR" => i64::from(socket.reuse_address),
             "TCP_MAXSEG" => mss.unwrap_or_else(|| options.tcp_maxseg().map_or(536, i64::from)),
             _ => read_option(&options, host, name)?,
         };
@@ -118,12 +117,14 @@ fn option_name(call: &Call) -> Result<&str, String> {
     let (Expr::Word(level), Expr::Word(name)) = (arg(call, 1)?, arg(call, 2)?) else {
         return Err(format!("{}: level and option must be names", call.name));
     };
-    if NOT_SUPPORTED.contains(&name.as_str()) {
+    if ignored::is_missing(name) {
         return Err(format!("not supported: {name}"));
     }
     let fits = match level.as_str() {
         "SOL_SOCKET" => name.starts_with("SO_"),
         "SOL_TCP" | "IPPROTO_TCP" => name.starts_with("TCP_"),
+        "SOL_IP" | "IPPROTO_IP" => name.starts_with("IP_"),
+        "SOL_IPV6" | "IPPROTO_IPV6" => name.starts_with("IPV6_"),
         _ => false,
     };
     if fits { Ok(name) } else { Err(format!("unknown option `{level}, {name}`")) }
@@ -188,7 +189,7 @@ fn read_option(options: &Options, host: &Host, name: &str) -> Result<i64, String
         "TCP_DEFER_ACCEPT" => i64::from(defer_accept_secs(options.defer_accept_periods())),
         "TCP_RTO_MAX_MS" => options.rto_max(sysctl).as_millis() as i64,
         "TCP_RTO_MIN_US" => i64::from(options.rto_min_us(sysctl)),
-        "TCP_THIN_LINEAR_TIMEOUTS" => i64::from(options.tcp_thin_linear_timeouts(sysctl)),
+        "TCP_THIN_LINEAR_TIMEOUTS" => i64::from(options.tcp_thin_linear_timeouts()),
         _ => return Err(format!("unknown option `{name}`")),
     })
 }
@@ -207,7 +208,7 @@ fn check_linger(expected: &Expr, options: Options) -> Result<(), String> {
 }
 
 /// The value in `[value]`.
-fn single(value: &Expr) -> Result<i64, String> {
+pub(super) fn single(value: &Expr) -> Result<i64, String> {
     match value {
         Expr::List(items) if items.len() == 1 => match &items[0] {
             Expr::Word(name) => constants::value(name).ok_or_else(|| format!("not supported: the value {name}")),
