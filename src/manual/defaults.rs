@@ -112,7 +112,7 @@
 //! | `RECEIVE_CAPACITY_MAX` | `src/buf/chain.rs` | 1 << 30 | no window is larger (RFC 7323) |
 //! | `COPY_BELOW` | `src/buf/queue.rs` | 256 | smaller payloads are copied: one byte keeps no frame alive |
 //! | `CHUNK_MAX` | `src/buf/queue.rs` | 4096 | a new chunk begins for small pieces |
-//! | `RTO_MAX` | `src/liveness/rto.rs` | Duration::from_mins(2) | the longest wait, unless a connection says less |
+//! | `RTO_MAX` | `src/liveness/rto.rs` | `Duration::from_mins(2)` | the longest wait, unless a connection says less |
 //! | `MAX_SAMPLE_US` | `src/liveness/rto.rs` | 1 << 28 | a longer round trip counts as this |
 //! | `MAX_DOUBLINGS` | `src/liveness/zero_window.rs` | 10 | window probes slow down no further |
 //! | `TS_RECENT_VALID_S` | `src/tcp/input.rs` | 2147 | a remembered timestamp proves nothing more |
