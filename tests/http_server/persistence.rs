@@ -118,7 +118,7 @@ fn the_first_request_beyond_the_lifetime_is_the_last() {
     let mut config = Config::DEFAULT;
     config.lifetime_max = 100 * SECOND;
     let mut rig = Rig::answering(config);
-    rig.wait(50 * SECOND).input(get("")).wait(50 * SECOND - Duration::from_millis(1)).input(get(""));
+    rig.wait(50 * SECOND).input(get("")).wait(Duration::from_millis(49_999)).input(get(""));
     assert!(rig.finished_at.is_none());
     rig.wait(Duration::from_millis(1)).input(get(""));
     assert!(rig.sent().ends_with("Connection: close\r\n\r\n/a"));

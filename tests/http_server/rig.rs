@@ -87,7 +87,7 @@ impl Rig {
     pub(crate) fn settle(&mut self) {
         for _ in 0..1_000_000 {
             let before = self.left.len();
-            self.left = self.server.handle_input(self.now, std::mem::take(&mut self.left));
+            self.left = self.server.handle_input(self.now, core::mem::take(&mut self.left));
             let mut moved = before != self.left.len();
             while let Some(event) = self.server.poll_event(self.now) {
                 moved = true;
@@ -149,7 +149,7 @@ impl Rig {
 
     /// What was sent since the last look.
     pub(crate) fn sent(&mut self) -> String {
-        String::from_utf8_lossy(&std::mem::take(&mut self.sent)).into_owned()
+        String::from_utf8_lossy(&core::mem::take(&mut self.sent)).into_owned()
     }
 
     /// The status codes of what was sent since the last look.

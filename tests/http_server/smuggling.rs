@@ -130,9 +130,9 @@ fn no_combination_of_lengths_and_codings_has_two_readings() {
     for stream in heads(1).into_iter().chain(heads(0)) {
         let requests = assert_read_by_the_grammar_or_refused(&stream);
         if requests > 0 {
-            taken += 1
+            taken += 1;
         } else {
-            refused += 1
+            refused += 1;
         }
         let name = |name: &str| stream.to_ascii_lowercase().contains(&format!("\r\n{name}:"));
         if name("content-length") && name("transfer-encoding") {
