@@ -189,8 +189,10 @@ mod tests {
     use alloc::format;
     use alloc::vec::Vec;
 
-    /// The body, the trailers' count, and what follows.
-    fn read(text: &str, limits: &Limits) -> Result<Option<(Vec<u8>, usize, Vec<u8>)>, MessageError> {
+    /// The body, how many trailers, and what follows.
+    type Parts = (Vec<u8>, usize, Vec<u8>);
+
+    fn read(text: &str, limits: &Limits) -> Result<Option<Parts>, MessageError> {
         let (mut input, mut reader) = (Bytes::copy_from_slice(text.as_bytes()), Chunked::new());
         let (mut body, mut trailers) = (Vec::new(), 0);
         while let Some(piece) = reader.read(&mut input, limits)? {
@@ -262,8 +264,8 @@ mod tests {
     fn extensions_trailers_and_bodies_have_limits_over_the_whole_message() {
         let limits = Limits { chunk_extension_bytes: 20, trailer_bytes: 20, body_bytes: 6, ..Limits::DEFAULT };
         let chunk = format!("1;{}\r\na\r\n", "x".repeat(9));
-        assert!(read(&format!("{0}{0}0\r\n\r\n", chunk), &limits).unwrap().is_some());
-        let three = format!("{0}{0}1;x\r\na\r\n0\r\n\r\n", chunk);
+        assert!(read(&format!("{chunk}{chunk}0\r\n\r\n"), &limits).unwrap().is_some());
+        let three = format!("{chunk}{chunk}1;x\r\na\r\n0\r\n\r\n");
         assert_eq!(read(&three, &limits), Err(MessageError::ChunkExtensionsTooLarge));
         let trailer = format!("0\r\nX: {}\r\n\r\n", "y".repeat(20));
         assert_eq!(read(&trailer, &limits), Err(MessageError::TrailersTooLarge));

@@ -135,7 +135,9 @@ mod tests {
 
     fn headers(fields: &[(&'static str, &'static str)]) -> Headers {
         let mut headers = Headers::new();
-        fields.iter().for_each(|&(name, value)| headers.push(name, value).unwrap());
+        for &(name, value) in fields {
+            headers.push(name, value).unwrap();
+        }
         headers
     }
 

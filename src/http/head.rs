@@ -5,6 +5,7 @@
 //! reader.
 
 use super::fields::{Headers, is_token};
+use super::persistence::Connection;
 use super::{BodyKind, MessageError, framing};
 use bytes::Bytes;
 use core::str;
@@ -134,6 +135,11 @@ impl RequestHead {
         Ok(Self { method, target: block.slice_ref(target), version, headers, body })
     }
 
+    /// Whether the client is willing to send another request on this connection (RFC 9112 9.3).
+    pub fn persists(&self) -> bool {
+        Connection::of(&self.headers).persists(self.version)
+    }
+
     /// The target as text.
     pub fn target(&self) -> &str {
         str::from_utf8(&self.target).unwrap_or_default()
@@ -186,6 +192,12 @@ impl ResponseHead {
         let headers = Headers::parse(&fields)?;
         let body = framing::of_response(method, status, version, &headers)?;
         Ok(Self { status, version, headers, body })
+    }
+
+    /// Whether the connection may carry another request after this response: the server is willing, and its end is not
+    /// the end of the connection.
+    pub fn persists(&self) -> bool {
+        self.body != BodyKind::UntilClose && Connection::of(&self.headers).persists(self.version)
     }
 }
 
@@ -256,6 +268,15 @@ mod tests {
             assert_eq!(line(&format!("GET / {version}")), Err(MessageError::StartLine), "{version}");
         }
         assert_eq!(line("GET / HTTP/2.0"), Err(MessageError::Version));
+    }
+
+    #[test]
+    fn a_response_until_close_does_not_persist() {
+        let parse = |text: &'static str| ResponseHead::parse(&Bytes::from_static(text.as_bytes()), &Method::Get);
+        assert!(!parse("HTTP/1.1 200 OK\r\n\r\n").unwrap().persists());
+        assert!(parse("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").unwrap().persists());
+        assert!(!parse("HTTP/1.1 204 OK\r\nConnection: close\r\n\r\n").unwrap().persists());
+        assert!(line("GET / HTTP/1.1").unwrap().persists() && !line("GET / HTTP/1.0").unwrap().persists());
     }
 
     #[test]

@@ -151,7 +151,9 @@ mod tests {
 
     fn headers(name: &'static str, values: &[&'static str]) -> Headers {
         let mut headers = Headers::new();
-        values.iter().for_each(|&value| headers.push(name, value).unwrap());
+        for &value in values {
+            headers.push(name, value).unwrap();
+        }
         headers
     }
 
