@@ -30,8 +30,8 @@ impl Headers {
         Self { fields: Vec::new() }
     }
 
-    /// Reads field lines up to and with the empty line that ends `block`, which [`HeadReader`](super::lines::HeadReader)
-    /// has checked for line ends and size.
+    /// Reads field lines up to and with the empty line that ends `block`. A
+    /// [`HeadReader`](super::lines::HeadReader) has checked its line ends and its size.
     ///
     /// # Errors
     /// [`MessageError::Field`].
@@ -50,8 +50,8 @@ impl Headers {
     /// Adds a field after the others.
     ///
     /// # Errors
-    /// [`InvalidField`]: the name must be a token (RFC 9110 5.6.2), the value of visible bytes, spaces and tabs, without
-    /// spaces at its ends. So no value can end a line, and a response cannot be split in two.
+    /// [`InvalidField`]: the name must be a token (RFC 9110 5.6.2), the value of visible bytes, spaces and tabs, with no
+    /// space at its ends. So no value can end a line, and a response cannot be split in two.
     pub fn push(&mut self, name: impl Into<Bytes>, value: impl Into<Bytes>) -> Result<(), InvalidField> {
         let (name, value) = (name.into(), value.into());
         let visible = |&byte: &u8| byte == b'\t' || byte >= b' ' && byte != 0x7f;

@@ -172,8 +172,8 @@ pub struct ResponseHead {
 }
 
 impl ResponseHead {
-    /// Reads what a [`HeadReader`](super::lines::HeadReader) of [`Section::Response`](super::lines::Section) found, as the answer to a request
-    /// with `method`.
+    /// Reads what a [`HeadReader`](super::lines::HeadReader) found in the
+    /// [`Section::Response`](super::lines::Section), as the answer to a request with `method`.
     ///
     /// # Errors
     /// [`MessageError`].

@@ -102,8 +102,8 @@ impl Response {
         Self { content: Content::Length(length), ..self }
     }
 
-    /// A body of unknown length that [`Server::send_body`](super::Server::send_body) brings: chunked to HTTP/1.1, and to
-    /// HTTP/1.0 until the connection closes.
+    /// A body of unknown length that [`Server::send_body`](super::Server::send_body) brings: chunked to HTTP/1.1, until
+    /// the connection closes to HTTP/1.0.
     #[must_use]
     pub fn with_unknown_length(self) -> Self {
         Self { content: Content::Unknown, ..self }

@@ -191,7 +191,7 @@ impl Server {
     }
 }
 
-/// What the client expects (RFC 9110 10.1.1). HTTP/1.0 has no expectations; without a body there is nothing to wait for.
+/// What the client expects (RFC 9110 10.1.1). HTTP/1.0 has no expectations, and without a body nothing is held back.
 fn continuation(head: &RequestHead) -> Result<Continuation, MessageError> {
     if head.version == Version::Http10 || !head.headers.has("expect") {
         return Ok(Continuation::Needless);
