@@ -50,7 +50,7 @@ impl Headers {
     /// Adds a field after the others.
     ///
     /// # Errors
-    /// [`InvalidField`]: the name must be a token (RFC 9110 5.6.2), the value of visible bytes, spaces and tabs, with no
+    /// [`InvalidField`]: the name must be a token (RFC 9110 5.6.2), the value of visible bytes, spaces and tabs, no
     /// space at its ends. So no value can end a line, and a response cannot be split in two.
     pub fn push(&mut self, name: impl Into<Bytes>, value: impl Into<Bytes>) -> Result<(), InvalidField> {
         let (name, value) = (name.into(), value.into());

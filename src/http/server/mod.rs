@@ -210,8 +210,8 @@ impl Server {
         }
     }
 
-    /// Takes no further requests: those that are here are answered, the last answer says `close`, and an idle connection
-    /// finishes at once.
+    /// Takes no further requests: those that are here are answered, the last answer says `close`, and an idle
+    /// connection finishes at once.
     pub fn shutdown(&mut self, now: Instant) {
         self.end(CloseReason::Shutdown);
         if matches!(self.reading, Reading::Head(_)) && !self.is_head_begun() {
