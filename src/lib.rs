@@ -65,7 +65,7 @@
 //! | `net` | a Linux host: TUN device, clock, a private kernel as peer |
 //! | [`journal`] | what happened to one connection, and why, in plain words |
 //! | `sim` | stacks in virtual time, with faulty links between them |
-//! | `http` | HTTP/1.1 over any of it; so far, heads of messages |
+//! | `http` | HTTP/1.1 over any of it: the server's end of a connection |
 //! | [`config`], [`options`] | settings and socket options, under Linux's names |
 //! | [`error`], [`stats`] | why a connection ended; what was counted |
 //! | [`buf`], [`wire`], [`congestion`] | queues; packets; windows |

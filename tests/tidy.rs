@@ -35,7 +35,7 @@ const LAYERS: &[&[&str]] = &[
 
 /// What a module's floor would allow and its purpose does not.
 const NEVER: &[(&str, &[&str])] = &[
-    ("http", &["tcp", "stack", "wire"]),
+    ("http", &["tcp", "stack", "wire", "buf", "config", "options", "error", "liveness", "congestion", "stats"]),
     ("pcapng", &["seq"]),
     ("timeline", &["seq"]),
     ("buf", &["liveness", "stats", "wire"]),

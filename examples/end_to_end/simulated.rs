@@ -1,8 +1,9 @@
 //! The same story between two of our stacks, for machines that forbid namespaces.
 
-use crate::Outcome;
 use crate::virtual_time::{Pair, promise};
-use longhaul::http::head;
+use crate::{Outcome, http};
+use longhaul::http::Response;
+use longhaul::http::server::{Config, Event, Output, Server};
 use longhaul::options::{Options, TcpKeepalive};
 use longhaul::sim::HostId;
 use longhaul::stack::ConnId;
@@ -16,14 +17,25 @@ pub(crate) fn conversation(capture: &Path) -> Outcome {
     println!("\nRequests on one persistent connection, in the simulator");
     let mut wire = Pair::connect(Options::new())?;
     let (a, b, client, server) = (wire.a, wire.b, wire.client, wire.server);
+    let mut responder = Server::new(wire.sim.now(), Config::DEFAULT);
     for number in 1..=3 {
         let request = carry(&mut wire, (a, client), (b, server), "GET / HTTP/1.1\r\nHost: b\r\n\r\n".into())?;
-        let request = head::parse_request(&request)?.ok_or("an incomplete request")?;
-        let body = format!("{} {} number {number}", request.method, request.target);
-        let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
-        let answer = carry(&mut wire, (b, server), (a, client), answer)?;
-        let response = head::parse_response(&answer, false)?.ok_or("an incomplete answer")?;
-        if !response.keep_alive || &answer[response.len..] != body.as_bytes() {
+        let now = wire.sim.now();
+        let _none = responder.handle_input(now, request.into());
+        let request = std::iter::from_fn(|| responder.poll_event(now)).find_map(|event| match event {
+            Event::Request { id, head } => Some((id, head)),
+            _ => None,
+        });
+        let (id, head) = request.ok_or("no request")?;
+        let body = format!("{} {} number {number}", head.method.as_str(), head.target());
+        responder.respond(now, id, Response::new(200)?.with_body(body.clone()))?;
+        let mut answer = Vec::new();
+        while let Some(Output::Data(data)) = responder.poll_output(now) {
+            answer.extend_from_slice(&data);
+        }
+        let answer = carry(&mut wire, (b, server), (a, client), String::from_utf8(answer)?)?;
+        let (response, arrived) = http::response(&mut answer.into())?.ok_or("an incomplete answer")?;
+        if response.status != 200 || arrived != body.as_bytes() {
             return Err("the answer is not the one that was sent".into());
         }
         println!("   {body}");

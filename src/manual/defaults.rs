@@ -116,7 +116,7 @@
 //! | `RECEIVE_CAPACITY_MAX` | `src/buf/chain.rs` | 1 << 30 | no window is larger (RFC 7323) |
 //! | `COPY_BELOW` | `src/buf/queue.rs` | 256 | smaller payloads are copied: one byte keeps no frame alive |
 //! | `CHUNK_MAX` | `src/buf/queue.rs` | 4096 | a new chunk begins for small pieces |
-//! | `RTO_MAX` | `src/liveness/rto.rs` | Duration::from_mins(2) | the longest wait, unless a connection says less |
+//! | `RTO_MAX` | `src/liveness/rto.rs` | `Duration::from_mins(2)` | the longest wait, unless a connection says less |
 //! | `MAX_SAMPLE_US` | `src/liveness/rto.rs` | 1 << 28 | a longer round trip counts as this |
 //! | `MAX_DOUBLINGS` | `src/liveness/zero_window.rs` | 10 | window probes slow down no further |
 //! | `TS_RECENT_VALID_S` | `src/tcp/input.rs` | 2147 | a remembered timestamp proves nothing more |
@@ -124,8 +124,10 @@
 //! | `MTU_MIN_V6` | `src/tcp/icmp.rs` | 1280 | the same |
 //! | `CALLS_MAX` | `src/forecast/mod.rs` | 1 << 24 | a forecast says that there is no end within it |
 //! | `ENTRIES_MAX` | `src/journal/mod.rs` | 4096 | a journal gets no more, whatever is asked for |
-//! | `HEADERS_MAX` | `src/http/head.rs` | 100 | the head is refused |
-//! | `HEAD_BYTES_MAX` | `src/http/head.rs` | 16 * 1024 | the head is refused |
+//! | `SIZE_DIGITS_MAX` | `src/http/chunked.rs` | 16 | the message is refused |
+//!
+//! Those of HTTP can be set, so they stand with their reasons at the fields of `http::Limits` and
+//! `http::server::Config`.
 
 #[cfg(test)]
 mod tests {

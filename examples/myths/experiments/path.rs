@@ -2,7 +2,9 @@
 
 use super::lab::{End, Failure, Lab, SECOND, Setup, black_hole_ms, millis, model_ms, seconds};
 use super::{Finding, Row};
-use longhaul::http::head;
+use bytes::Bytes;
+use longhaul::http::lines::{HeadReader, Section};
+use longhaul::http::{Limits, RequestHead, ResponseHead};
 use longhaul::options::Options;
 use longhaul::sim::{Nat, Tracker};
 
@@ -82,11 +84,14 @@ fn two_keepalives(finding: &mut Finding) -> Result<(), Failure> {
 fn exchange(lab: &mut Lab, client: End, server: End) -> Result<bool, Failure> {
     lab.write(client, "GET / HTTP/1.1\r\nHost: b\r\n\r\n")?;
     lab.sim.run_for(SECOND / 10);
-    let request = lab.read(server)?;
-    let Some(request) = head::parse_request(&request)? else { return Ok(false) };
+    let mut request = Bytes::from(lab.read(server)?);
+    let limits = Limits::DEFAULT;
+    let Some(head) = HeadReader::new(Section::Request).read(&mut request, &limits)? else { return Ok(false) };
+    let request = RequestHead::parse(&head)?;
     lab.write(server, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")?;
     lab.sim.run_for(SECOND / 10);
-    let answer = lab.read(client)?;
-    let Some(response) = head::parse_response(&answer, false)? else { return Ok(false) };
-    Ok(request.keep_alive && response.keep_alive && answer.ends_with(b"ok"))
+    let mut answer = Bytes::from(lab.read(client)?);
+    let Some(head) = HeadReader::new(Section::Response).read(&mut answer, &limits)? else { return Ok(false) };
+    let response = ResponseHead::parse(&head, &request.method)?;
+    Ok(request.persists() && response.persists() && answer == "ok")
 }
