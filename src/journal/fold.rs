@@ -36,6 +36,7 @@ impl<S: AsRef<[Entry]> + AsMut<[Entry]>> Journal<S> {
         }
         let change = Change { now, before, after };
         self.on_network(&change);
+        self.on_doubt(&change, conn, sysctl);
         if after.state == State::Closed {
             return self.on_end(&change, conn, sysctl);
         }
@@ -55,8 +56,8 @@ impl<S: AsRef<[Entry]> + AsMut<[Entry]>> Journal<S> {
 
     fn begin(&mut self, now: Instant, conn: &Conn, last: VitalSigns) {
         let flight_since = (last.in_flight > 0).then_some((now, last.acknowledged));
-        let (flow, doubtful) = (conn.flow(), false);
-        self.watch = Some(Watch { flow, last, flight_since, probed_at: now, shut_since: None, resent: 0, doubtful });
+        let flow = conn.flow();
+        self.watch = Some(Watch { flow, last, flight_since, probed_at: now, shut_since: None, resent: 0 });
     }
 
     /// This segment left: call it after [`Journal::note`] of the same call.
@@ -70,7 +71,6 @@ impl<S: AsRef<[Entry]> + AsMut<[Entry]>> Journal<S> {
                 self.push(now, What::SynResent { count: last.retransmits, next });
             }
             EmitKind::Retransmission => {
-                self.doubt(now, &last, conn, sysctl);
                 self.on_resent(now, bytes, next, &last);
             }
             EmitKind::TailLossProbe => self.push(now, What::TailLossProbe { bytes, next }),
@@ -115,14 +115,15 @@ impl<S: AsRef<[Entry]> + AsMut<[Entry]>> Journal<S> {
         }
     }
 
-    /// R1 (Linux `tcp_write_timeout`): looked at when the timer fires, as the end is, and said once an episode.
-    fn doubt(&mut self, now: Instant, signs: &VitalSigns, conn: &Conn, sysctl: &Sysctl) {
-        let Some(watch) = &mut self.watch else { return };
-        let modelled = model_timeout(sysctl.tcp_retries1, MODEL_BASE, conn.options().rto_max(sysctl));
-        let past = signs.retransmits > 1 && signs.since.is_some_and(|since| now.since(since) >= modelled);
-        if past && !watch.doubtful {
-            watch.doubtful = true;
-            self.push(now, What::PathDoubtful { tcp_retries1: sysctl.tcp_retries1, modelled });
+    /// R1 has passed (Linux `tcp_write_timeout`); smaller segments may be what follows from that.
+    fn on_doubt(&mut self, change: &Change, conn: &Conn, sysctl: &Sysctl) {
+        let Change { now, before, after } = change;
+        if after.path_doubtful && !before.path_doubtful {
+            let modelled = model_timeout(sysctl.tcp_retries1, MODEL_BASE, conn.options().rto_max(sysctl));
+            self.push(*now, What::PathDoubtful { tcp_retries1: sysctl.tcp_retries1, modelled });
+        }
+        if after.path_doubtful && after.mss < before.mss && after.mtu == before.mtu {
+            self.push(*now, What::SmallerSegments { mss: after.mss });
         }
     }
 
@@ -147,7 +148,6 @@ impl<S: AsRef<[Entry]> + AsMut<[Entry]>> Journal<S> {
     fn on_heard(&mut self, change: &Change) {
         let Change { now, before, after } = *change;
         let Some(watch) = &mut self.watch else { return };
-        watch.doubtful &= after.since.is_some();
         watch.resent = watch.resent.min(after.retransmits);
         if before.probes > 0 && after.probes == 0 && after.heard_at > before.heard_at {
             let after = now.since(watch.probed_at);

@@ -96,8 +96,6 @@ struct Watch {
     shut_since: Option<Instant>,
     /// The timeout whose resend was said last.
     resent: u8,
-    /// The path was called doubtful in this episode.
-    doubtful: bool,
 }
 
 impl<S: AsRef<[Entry]> + AsMut<[Entry]>> Journal<S> {

@@ -149,6 +149,9 @@ fn say_of_the_end(what: &What, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         What::MtuLowered { mtu, mss } => {
             write!(f, "a router says that the path carries {mtu} bytes; segments carry {mss} now")
         }
+        What::SmallerSegments { mss } => {
+            write!(f, "the path may swallow large packets: segments carry {mss} bytes now")
+        }
         What::PeerFinished => f.write_str("the peer has finished (FIN)"),
         What::Finished => f.write_str("we have finished (FIN)"),
         What::FinAcknowledged => f.write_str("the peer knows that we have finished"),

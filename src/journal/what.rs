@@ -169,6 +169,11 @@ pub enum What {
         /// What one segment carries now, in bytes.
         mss: u16,
     },
+    /// The path is in doubt, and smaller segments are tried (`tcp_mtu_probing`).
+    SmallerSegments {
+        /// What one segment carries now, in bytes.
+        mss: u16,
+    },
     /// The peer's FIN came.
     PeerFinished,
     /// Our FIN left.

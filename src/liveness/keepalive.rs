@@ -88,7 +88,7 @@ impl Keepalive {
     }
 
     /// The local device refused the probe, which does not count; the next try comes after
-    /// [`REFUSED_RETRY`](super::retransmission::REFUSED_RETRY).
+    /// [`REFUSED_RETRY`].
     pub fn on_probe_refused(&mut self, now: Instant) {
         self.arm(now + REFUSED_RETRY);
     }

@@ -35,6 +35,8 @@ pub struct VitalSigns {
     pub heard_at: Instant,
     /// When the give-up clock of retransmission began: at the first retransmission of the episode.
     pub since: Option<Instant>,
+    /// Whether `tcp_retries1` has passed in this episode.
+    pub path_doubtful: bool,
     /// Bytes sent and not acknowledged.
     pub in_flight: u32,
     /// Bytes acknowledged so far; stops at 2^32 - 1.
@@ -73,6 +75,7 @@ impl Conn {
             soft_error: self.remembered_error(),
             heard_at: self.heard_at,
             since: self.retransmission.since,
+            path_doubtful: self.retransmission.doubted,
             in_flight: self.in_flight_bytes(),
             acknowledged: self.bytes_acked,
             unsent: self.unsent(buffers),
