@@ -79,6 +79,26 @@ fn a_black_hole_with_linux_defaults() {
 }
 
 #[test]
+fn a_path_in_doubt_is_tried_with_smaller_segments() {
+    let mut t = peer(|sysctl| (sysctl.tcp_mtu_probing, sysctl.tcp_retries2) = (1, 5));
+    t.connect_open(Options::new());
+    let noon = t.now();
+    t.write(1460);
+    let_time_pass(&mut t, secs(100));
+    let told = journal(&mut t, noon);
+    let from = told.find("12:00:06.231").expect("R1 passes with the fifth timeout");
+    let expected = "12:00:06.231 past tcp_retries1 = 3, 3 s modelled: the path is doubtful
+        12:00:06.231 the path may swallow large packets: segments carry 1024 bytes now
+        12:00:06.231 resent 1024 bytes (5th), next in 6.4 s
+        12:00:12.663 the path may swallow large packets: segments carry 512 bytes now
+        12:00:12.663 resent 512 bytes (6th), next in 12.8 s
+        12:00:25.527 gave up: tcp_retries2 = 5, 12.6 s modelled, silent for 25.5 s; \
+         the peer is silent (no answer at all)";
+    let expected: Vec<&str> = expected.lines().map(str::trim).collect();
+    assert_eq!(told[from..].lines().collect::<Vec<_>>(), expected, "\n{told}");
+}
+
+#[test]
 fn keepalive_with_linux_defaults_answered_twice_and_then_not() {
     let (mut t, noon) = connected(Options::new().with_keepalive(true));
     for _ in 0..3 {
