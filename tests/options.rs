@@ -17,6 +17,8 @@ use longhaul::tcp::Event;
 type Row = (&'static str, &'static [(i32, Option<i32>)]);
 
 const SET: &[Row] = &[
+    ("IP_RECVERR", &[(-1, Some(1)), (0, Some(0)), (1, Some(1)), (2, Some(1))]),
+    ("IPV6_RECVERR", &[(-1, Some(1)), (0, Some(0)), (1, Some(1)), (2, Some(1))]),
     ("SO_KEEPALIVE", &[(-1, Some(1)), (0, Some(0)), (1, Some(1)), (2, Some(1))]),
     (
         "SO_RCVBUF",
@@ -134,6 +136,8 @@ const SET: &[Row] = &[
 
 /// What a fresh socket reads.
 const DEFAULTS: &[(&str, i32)] = &[
+    ("IPV6_RECVERR", 0),
+    ("IP_RECVERR", 0),
     ("SO_KEEPALIVE", 0),
     ("SO_RCVBUF", 131_072),
     ("TCP_CORK", 0),

@@ -7,6 +7,7 @@ mod common;
 use common::{Peer, ms, secs};
 use longhaul::options::Options;
 use longhaul::stack::Config;
+use longhaul::tcp::State;
 
 const SACK: &str = "mss 1460,nop,nop,sackOK,nop,wscale 7";
 
@@ -267,6 +268,40 @@ fn a_resent_segment_brings_our_current_ack_and_window() {
     t.inject("P. 1:11(10) ack 1");
     t.expect(". 101:101(0) ack 11");
     t.expect_at(ms(201), "P. 1:101(100) ack 11");
+}
+
+/// RFC 2883 says nothing of a peer that lies. Who never got a copy cannot have received one twice, and opens no window
+/// by saying so (Linux `tcp_dsack_seen`).
+#[test]
+fn copies_that_were_never_made_open_no_window() {
+    let mut t = open(without_tail_probes, SACK);
+    t.write(14_600);
+    expect_segments(&mut t, 1, 10, true);
+    t.advance(ms(10));
+    t.inject(". 1:1(0) ack 1461 <nop,nop,sack 1:1461>");
+    assert_eq!(t.act(|conn, now| conn.info(now).snd_cwnd), 11, "one segment arrived, and only one");
+}
+
+/// The timer fires while the device takes nothing; then the ACK comes. What is written next must go once, and no clock
+/// of giving up may run on from then.
+#[test]
+fn a_resend_that_is_overtaken_by_its_ack_is_forgotten() {
+    let mut t = without_sack();
+    t.write(100);
+    t.expect("P. 1:101(100) ack 1");
+    t.fire_without_sending(ms(201));
+    t.inject(". 1:1(0) ack 101");
+    t.write(100);
+    t.expect("P. 101:201(100) ack 1");
+    t.expect_nothing();
+    t.inject(". 1:1(0) ack 201");
+    t.advance(secs(3600));
+    t.write(100);
+    t.expect("P. 201:301(100) ack 1");
+    // With a clock that had run since then, the second timeout would be the end.
+    t.advance(secs(60));
+    while t.next_left().is_some() {}
+    assert_eq!(t.act(|conn, _| conn.state()), State::Established);
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! What is known of the segments in flight as a whole: counts, evidence of loss, what a reduction of the congestion
 //! window must remember.
 //!
-//! It stands beside the records, behind the same trait, because it is needed only while something is in flight: an idle
-//! connection has none. `tcp::recovery` alone reads and writes it; a buffer only keeps it. Names are Linux's
+//! It stands beside the records, behind the same trait, because it is needed only while something is in flight: a
+//! connection that has been idle for long has none. `tcp::recovery` alone reads and writes it; a buffer only keeps it. Names are Linux's
 //! (`struct tcp_sock`), where it has one.
 
 use crate::congestion::cubic::Cubic;
@@ -18,8 +18,11 @@ pub struct Scoreboard {
     pub(crate) lost_out: u32,
     /// Retransmissions in flight.
     pub(crate) retrans_out: u32,
-    /// Segments known to have arrived, ever; wraps.
+    /// Segments known to have arrived; wraps. Only what one ACK adds is of interest.
     pub(crate) delivered: u32,
+    /// Segments resent, and copies reported as needless: who reports more than were made lies.
+    pub(crate) resent_total: u32,
+    pub(crate) dsack_total: u32,
     /// Segments sent, resent ones included; wraps.
     pub(crate) sends: u32,
     /// One past the highest segment reported held; meaningful while `sacked_out` is above zero.
@@ -80,6 +83,8 @@ impl Scoreboard {
             retrans_out: 0,
             delivered: 0,
             sends: 0,
+            resent_total: 0,
+            dsack_total: 0,
             fack: SeqNum::new(0),
             resend_from: SeqNum::new(0),
             undo_marker: None,

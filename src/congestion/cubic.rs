@@ -4,7 +4,8 @@
 //! then faster and faster. It never does worse than Reno would (the *friendly* window). Slow start ends before the loss
 //! where delay grows or ACKs arrive in a train as long as the path (`HyStart`).
 //!
-//! What outlives the flight (`W_max`) stands in [`super::Congestion`]; the rest is here and begins anew with each.
+//! `W_max` stands in [`super::Congestion`] and lasts as long as the connection; the rest is here, and lasts as long as
+//! whoever keeps it: a stack frees it some time after the last byte.
 
 use super::Congestion;
 use crate::seq::SeqNum;
@@ -81,6 +82,16 @@ impl Cubic {
         let kept = if cwnd < last_max { scaled(cwnd, BETA_SCALE + BETA) / 2 } else { cwnd };
         congestion.last_max_cwnd = kept.min(u32::from(u16::MAX)) as u16;
         scaled(cwnd, BETA)
+    }
+
+    /// Sending begins again after `idle_ms` of silence, in which nothing could grow: the curve goes on where it stood
+    /// (Linux `CA_EVENT_TX_START`).
+    pub fn on_restart(&mut self, idle_ms: u32, now: Instant) {
+        let now_ms = now.as_millis() as u32;
+        if let Some(start_ms) = self.epoch_start_ms {
+            let age_ms = now_ms.wrapping_sub(start_ms);
+            self.epoch_start_ms = Some(start_ms.wrapping_add(idle_ms.min(age_ms)));
+        }
     }
 
     /// Growth in congestion avoidance: how many ACKs are worth one more segment (`bictcp_update`). At least 2.
@@ -301,6 +312,25 @@ mod tests {
         let back_ms = back_ms.expect("the window never came back");
         assert!((2500..3200).contains(&back_ms), "{back_ms} ms");
         assert!(congestion.cwnd > 300, "beyond the flat point it probes faster and faster: {}", congestion.cwnd);
+    }
+
+    #[test]
+    fn a_pause_does_not_let_the_window_grow() {
+        let grown = |pause_ms: u64, told: bool| {
+            let mut congestion = Congestion { cwnd: 100, ..Congestion::new(CongestionControl::Cubic) };
+            let mut cubic = Cubic::new();
+            cubic.on_reduction(&mut congestion);
+            (congestion.cwnd, congestion.ssthresh) = (70, 70);
+            let at = |ms| Instant::from_millis(1_000_000 + ms);
+            congestion.on_ack(&mut cubic, 70, at(0));
+            if told {
+                cubic.on_restart(pause_ms as u32, at(100 + pause_ms));
+            }
+            congestion.on_ack(&mut cubic, 70, at(100 + pause_ms));
+            congestion.cwnd
+        };
+        assert_eq!(grown(60_000, true), grown(0, false));
+        assert!(grown(60_000, false) > grown(0, false));
     }
 
     #[test]

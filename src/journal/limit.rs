@@ -2,6 +2,7 @@
 
 use crate::config::Sysctl;
 use crate::error::Cause;
+use crate::liveness::orphan::RETRIES_WHILE_ALIVE;
 use crate::liveness::retransmission::{MODEL_BASE, model_timeout};
 use crate::liveness::rto;
 use crate::options::Options;
@@ -99,15 +100,12 @@ pub(super) fn of(cause: Cause, now: Instant, before: &VitalSigns, options: &Opti
             let model = |retries| model_timeout(retries, MODEL_BASE, rto_max);
             let (set, elapsed) = (sysctl.tcp_orphan_retries, now.since(before.since.unwrap_or(now)));
             // 0 stands for 8 until the RTO is at its cap, and it was 8 if so much time has passed.
-            let meant = if set == 0 && elapsed >= model(ORPHAN_RETRIES_ALIVE) { ORPHAN_RETRIES_ALIVE } else { set };
+            let meant = if set == 0 && elapsed >= model(RETRIES_WHILE_ALIVE) { RETRIES_WHILE_ALIVE } else { set };
             modelled(Knob::OrphanRetries, set, model(meant))
         }
         _ => modelled(Knob::Retries2, sysctl.tcp_retries2, model_timeout(sysctl.tcp_retries2, MODEL_BASE, rto_max)),
     }
 }
-
-/// What `tcp_orphan_retries = 0` means at first (Linux `tcp_orphan_retries`).
-pub(super) const ORPHAN_RETRIES_ALIVE: u8 = 8;
 
 fn millis(time: Duration) -> u32 {
     u32::try_from(time.as_millis()).unwrap_or(u32::MAX)

@@ -1,7 +1,7 @@
 //! How a journal reads: one line an entry, the time of day before it.
 
-use super::limit::ORPHAN_RETRIES_ALIVE;
 use super::{Entry, Journal, Knob, Limit, What};
+use crate::liveness::orphan::RETRIES_WHILE_ALIVE;
 use crate::time::{Duration, Instant};
 use core::fmt;
 
@@ -178,7 +178,7 @@ impl fmt::Display for Limit {
             write!(f, "{knob} = {value}")?;
         }
         if knob == Knob::OrphanRetries && value == 0 {
-            write!(f, " ({ORPHAN_RETRIES_ALIVE} at first)")?;
+            write!(f, " ({RETRIES_WHILE_ALIVE} at first)")?;
         }
         match modelled {
             Some(modelled) => write!(f, ", {} modelled", Time(modelled)),

@@ -18,7 +18,7 @@ use super::{Cause, Facts, Verdict};
 use crate::time::Duration;
 
 /// What `tcp_orphan_retries = 0` means while the backoff has not reached its cap: over 100 s at the smallest RTO.
-const RETRIES_WHILE_ALIVE: u8 = 8;
+pub const RETRIES_WHILE_ALIVE: u8 = 8;
 
 /// The limits of an orphan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

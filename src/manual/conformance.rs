@@ -42,9 +42,8 @@
 //! 5 ms are the machine's. A control that waits on a timer of the same kind tells when a machine was worse; a
 //! difference in time is believed only if it shows twice without that, and what could not be judged is counted.
 //!
-//! On Linux 6.18 all but four are the same, and those are known: Linux merges small segments that it resends, a FIN
-//! among them (`tcp_retrans_try_collapse`); it pushes the end of each burst that the device cuts into segments; and its
-//! fast path leaves the count of probes alone.
+//! On Linux 6.18 all but three are the same, and those are known: Linux merges small segments that it resends, a FIN
+//! among them (`tcp_retrans_try_collapse`), and it pushes the end of each burst that the device cuts into segments.
 //!
 //! # Not done as in Linux
 //!
@@ -52,7 +51,8 @@
 //!
 //! - **Recovery.** The least round trip is never forgotten; Linux forgets it after five minutes. With
 //!   `tcp_recovery = 0` losses are found by RACK all the same.
-//! - **Congestion control**: CUBIC, as in Linux, and Reno. What CUBIC remembers between flights is `W_max` only.
+//! - **Congestion control**: CUBIC, as in Linux, and Reno. When a stack frees the queues of a connection that
+//!   has long been idle, what CUBIC remembers is `W_max` only.
 //! - **Buffers** grow as in Linux, but are counted in bytes of payload. A send buffer begins with 256 KiB, not 16.
 //! - **Path MTU**: an ICMP "too big" makes one connection's segments smaller. Nothing is remembered for the next one,
 //!   and a black hole makes segments smaller for good: larger ones are not tried again (`tcp_mtu_probing` = 2 means 1).

@@ -63,7 +63,7 @@
 //! | `ipv4`, `ipv6` | none | one address of each family, ours to be told |
 //! | `secret` | – | 128 random bits, for sequence numbers, timestamps, ports and the table |
 //! | `mtu` | 1500 | bytes; Ethernet's |
-//! | `max_connections` | 1048576 | of some 340 bytes, tables included; memory grows with use, not with the limit |
+//! | `max_connections` | 1048576 | of some 360 bytes, tables included; memory grows with use, not with the limit |
 //! | `memory_bytes` | 268435456 | for all queues together: 256 MiB, or 256 bytes for each of those connections |
 //! | `journal_entries` | 0 | no journals; 64 bytes an entry, for each connection, out of the budget above |
 //! | `ip` | hop limit 64 | Linux's `ip_default_ttl`; best effort, no ECN |

@@ -12,6 +12,8 @@ use crate::time::Duration;
 impl Options {
     /// The names that [`Options::set`] and [`Options::get`] know.
     pub const NAMES: &[&str] = &[
+        "IPV6_RECVERR",
+        "IP_RECVERR",
         "SO_KEEPALIVE",
         "SO_RCVBUF",
         "SO_SNDBUF",
@@ -57,6 +59,7 @@ impl Options {
     /// is not in [`Options::NAMES`].
     pub fn get(&self, name: &str, sysctl: &Sysctl) -> Option<i32> {
         let value = match name {
+            "IP_RECVERR" | "IPV6_RECVERR" => u32::from(self.ip_recverr()),
             "SO_KEEPALIVE" => u32::from(self.keepalive()),
             "SO_RCVBUF" => self.recv_buffer_size(sysctl),
             "SO_SNDBUF" => self.send_buffer_size(sysctl),
@@ -91,6 +94,7 @@ impl Options {
         let keepalive = TcpKeepalive::new();
         let on = value != 0;
         Ok(match option {
+            "IP_RECVERR" | "IPV6_RECVERR" => self.with_ip_recverr(on),
             "SO_KEEPALIVE" => self.with_keepalive(on),
             // Linux compares a buffer as unsigned with its largest: what is negative asks for that.
             "SO_RCVBUF" => self.with_recv_buffer_size(value.cast_unsigned()),

@@ -28,7 +28,9 @@ impl Stack {
         let own = entry.conn.options().window_bytes(&self.config.sysctl) as usize;
         queues.set_receive_limit(if tight { own } else { RECEIVE_CAPACITY_MAX });
         let window = entry.conn.window_bytes(&self.config.sysctl, queues) as usize;
-        queues.set_receive_capacity(window.max(own).saturating_mul(2));
+        // What was offered is kept, even if the window has forgotten meanwhile how far it had grown.
+        let offered = entry.conn.receive_window() as usize;
+        queues.set_receive_capacity(window.max(own).max(offered).saturating_mul(2));
         queues.set_frame(frame);
         let result = act(&mut entry.conn, &self.config.sysctl, queues);
         queues.set_frame(None);

@@ -6,7 +6,7 @@
 use super::Env;
 use super::acked::Acked;
 use super::conn::Conn;
-use super::flags::{ConnFlags, EventSet, Notes};
+use super::flags::{ConnFlags, EventSet, Notes, Wants};
 use super::recovery::{CaState, Resend, micros};
 use super::state::State;
 use super::timers::Purpose;
@@ -88,6 +88,9 @@ impl Conn {
         buffers: &mut impl Buffers,
     ) {
         let lost_before = buffers.scoreboard().lost_out;
+        if self.recovery.state == CaState::Open {
+            self.retransmission.on_episode_end();
+        }
         Self::adapt_reordering_window(env.sysctl, acked, buffers);
         self.process_tail_probe_ack(acked, buffers);
         let mut resend = Resend::Nothing;
@@ -167,6 +170,8 @@ impl Conn {
         let sampled = self.sample_round_trip(env, header, acked, buffers);
         if acked.segments > 0 {
             acked.restarts_timer = true;
+            // The head that was to go again, and has not gone yet, has arrived.
+            self.wants.set(Wants::HEAD, false);
             if !self.has_sack() {
                 self.take_back_duplicates(acked.segments, buffers);
                 // Which copy was acknowledged cannot be told.

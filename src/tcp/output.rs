@@ -242,7 +242,9 @@ impl Conn {
     }
 
     fn send_data(&mut self, env: &Env<'_>, buffers: &mut impl Buffers, len: u32, fin: bool) -> Emit {
-        self.restart_after_idle(env, buffers);
+        if buffers.sent_len() == 0 {
+            self.restart_after_idle(env, buffers);
+        }
         let forced = self.wants.take(Wants::FORCE);
         let before = self.before(forced);
         let kind = if self.wants.has(Wants::TAIL) { EmitKind::TailLossProbe } else { EmitKind::Data };
@@ -303,11 +305,12 @@ impl Conn {
     }
 
     /// RFC 2861: a congestion window is worth one retransmission timeout of silence.
-    fn restart_after_idle(&mut self, env: &Env<'_>, buffers: &impl Buffers) {
-        if buffers.sent_len() > 0 || env.sysctl.tcp_slow_start_after_idle == 0 {
+    fn restart_after_idle(&mut self, env: &Env<'_>, buffers: &mut impl Buffers) {
+        let idle_ms = (env.now.as_millis() as u32).wrapping_sub(self.last_sent_ms);
+        buffers.scoreboard_mut().cubic.on_restart(idle_ms, env.now);
+        if env.sysctl.tcp_slow_start_after_idle == 0 {
             return;
         }
-        let idle_ms = (env.now.as_millis() as u32).wrapping_sub(self.last_sent_ms);
         let rto_ms = self.rto(env.sysctl).as_millis().max(1) as u32;
         if idle_ms > rto_ms && self.estimator.has_sample() {
             self.congestion.on_idle(idle_ms / rto_ms);

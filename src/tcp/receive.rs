@@ -209,7 +209,7 @@ impl Conn {
 
     /// The window still open to the peer: what was last offered, less what has arrived since (Linux
     /// `tcp_receive_window`).
-    pub(super) fn receive_window(&self) -> u32 {
+    pub fn receive_window(&self) -> u32 {
         let edge = self.rcv_wup + self.rcv_wnd;
         if edge.after(self.rcv_nxt) { edge.distance(self.rcv_nxt) } else { 0 }
     }

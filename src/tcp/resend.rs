@@ -22,7 +22,9 @@ impl Conn {
         sent.sent_at = env.now;
         sent.marks = sent.marks.with(Marks::EVER_RETRANSMITTED);
         let tail = self.wants.has(Wants::TAIL);
-        sent.order = buffers.scoreboard_mut().next_order();
+        let board = buffers.scoreboard_mut();
+        board.resent_total = board.resent_total.saturating_add(1);
+        sent.order = board.next_order();
         buffers.set_sent(index, sent);
         if tail {
             self.on_tail_probe_sent(buffers);

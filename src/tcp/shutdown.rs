@@ -5,10 +5,11 @@ use super::Env;
 use super::conn::Conn;
 use super::diagnosis::{Reset, diagnose};
 use super::flags::{ConnFlags, EventSet, Notes, Wants};
+use super::recovery::CaState;
 use super::state::State;
 use super::time_wait::TimeWait;
 use super::timers::Purpose;
-use crate::buf::Buffers;
+use crate::buf::{Buffers, Scoreboard};
 use crate::config::Sysctl;
 use crate::error::Error;
 use crate::liveness::fin_wait2::{self, Plan};
@@ -170,6 +171,8 @@ impl Conn {
         self.wants = Wants::NONE;
         buffers.clear_send();
         buffers.clear_held();
+        *buffers.scoreboard_mut() = Scoreboard::new();
+        self.recovery.state = CaState::Open;
         self.snd_una = self.snd_nxt;
         self.events.set(EventSet::READABLE | EventSet::WRITABLE | EventSet::CLOSED, true);
     }

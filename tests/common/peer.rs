@@ -190,6 +190,12 @@ impl Peer {
         self.advance_to(since_mark.saturating_sub(ms(1)));
     }
 
+    /// Time passes while the device takes nothing: timers fire, and what they want to send waits.
+    pub fn fire_without_sending(&mut self, by: Duration) {
+        self.now += by;
+        self.stack.handle_timeout(self.now);
+    }
+
     fn fire(&mut self, due: Instant) {
         self.now = self.now.max(due);
         self.stack.handle_timeout(self.now);

@@ -99,7 +99,7 @@ impl Allowance {
         let (timers, unseen) = scenario.unseen;
         let mut allowed = clock.lateness(wait) + timers * clock.lateness(unseen);
         if !scenario.is_steady {
-            // A rounding of the RTO, doubled with it.
+            // A rounding of the RTO, doubled with it; or two ticks of a kernel for two of ours.
             allowed += 2 * clock.tick;
         }
         // What one timer brought about has the lateness of that timer.

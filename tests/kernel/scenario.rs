@@ -174,7 +174,7 @@ impl Scenario {
         Self { unseen: (timers, Duration::from_secs(secs)), ..self }
     }
 
-    /// Round trips vary, and the RTO with them.
+    /// Round trips vary, and the RTO with them; or a wait is two ticks, which are 2 ms here and more there.
     pub(crate) fn varying(self) -> Self {
         Self { is_steady: false, ..self }
     }

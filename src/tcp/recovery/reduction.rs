@@ -40,7 +40,7 @@ impl Conn {
         } else {
             let behind = board.prr_delivered.saturating_sub(board.prr_out).max(delivered);
             let catching_up = u32::from(advanced && !lost);
-            (behind + catching_up).min(ssthresh - in_flight)
+            behind.saturating_add(catching_up).min(ssthresh - in_flight)
         };
         // One retransmission leaves at once on entering recovery.
         let count = count.max(u32::from(board.prr_out == 0));

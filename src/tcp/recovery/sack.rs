@@ -68,6 +68,11 @@ impl Conn {
         let copies = if len > mss { len.div_ceil(mss) } else { 1 };
         let board = buffers.scoreboard_mut();
         let answers_probe = len <= mss && board.tlp_high_seq == Some(first.end);
+        board.dsack_total = board.dsack_total.saturating_add(copies);
+        if board.dsack_total > board.resent_total {
+            // Nobody received more copies than were made (Linux `tcp_dsack_seen`).
+            return false;
+        }
         acked.dsack = true;
         acked.dsack_of_probe |= answers_probe;
         acked.delivered_out_of_order += copies;
