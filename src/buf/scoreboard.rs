@@ -2,8 +2,8 @@
 //! window must remember.
 //!
 //! It stands beside the records, behind the same trait, because it is needed only while something is in flight: a
-//! connection that has been idle for long has none. `tcp::recovery` alone reads and writes it; a buffer only keeps it. Names are Linux's
-//! (`struct tcp_sock`), where it has one.
+//! connection that has been idle for long has none. `tcp::recovery` alone reads and writes it; a buffer only keeps it.
+//! Names are Linux's (`struct tcp_sock`), where it has one.
 
 use crate::congestion::cubic::Cubic;
 use crate::seq::SeqNum;
