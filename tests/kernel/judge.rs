@@ -80,6 +80,9 @@ fn different(kernel: Option<&Entry>, model: Option<&Entry>) -> (Kind, String) {
     (Kind::What(what(kernel), what(model)), reason)
 }
 
+/// Two ticks of a millisecond, the first of which has begun.
+const TWO_TICKS_OF_OURS: Duration = Duration::from_millis(3);
+
 /// How late the kernel may be with its next entry: as the longest timer that may be behind it, which began when the
 /// subject last spoke, or with anything that happened since. An answer without any wait was caused by the entry before.
 #[derive(Default)]
@@ -97,9 +100,11 @@ impl Allowance {
         let is_answer = model.at <= self.before;
         let wait = if is_answer { Duration::ZERO } else { model.at.saturating_sub(self.spoke) };
         let (timers, unseen) = scenario.unseen;
-        let mut allowed = clock.lateness(wait) + timers * clock.lateness(unseen);
+        let is_two_ticks = scenario.counts_ticks && wait <= TWO_TICKS_OF_OURS;
+        let own = if is_two_ticks { clock.lateness_of_two_ticks(wait) } else { clock.lateness(wait) };
+        let mut allowed = own + timers * clock.lateness(unseen);
         if !scenario.is_steady {
-            // A rounding of the RTO, doubled with it; or two ticks of a kernel for two of ours.
+            // A rounding of the RTO, doubled with it.
             allowed += 2 * clock.tick;
         }
         // What one timer brought about has the lateness of that timer.

@@ -137,6 +137,10 @@ fn buckets() -> Result<(), Failed> {
     if HZ_250.lateness(ms(201)) != ms(3 + 4) + MACHINE {
         return Err("201 ms are not rounded up".into());
     }
+    // Two ticks are 8 ms there, where ours are 2.
+    if HZ_250.lateness_of_two_ticks(ms(2)) != ms(6 + 4) + MACHINE {
+        return Err("two ticks are not the kernel's own".into());
+    }
     Ok(())
 }
 

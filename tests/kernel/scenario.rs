@@ -27,6 +27,8 @@ pub(crate) struct Scenario {
     pub(crate) unseen: (u32, Duration),
     /// Whether round trips are alike, so that the RTO is rounded in the same way all along.
     pub(crate) is_steady: bool,
+    /// Whether a wait of two ticks is part of it, which are 2 ms here and 2 of its own in a kernel.
+    pub(crate) counts_ticks: bool,
     /// Why our stack is known to differ.
     pub(crate) differs: Option<&'static str>,
     /// The first kernel (major, minor) that behaves so.
@@ -118,6 +120,7 @@ impl Scenario {
             until: Duration::ZERO,
             unseen: (0, Duration::ZERO),
             is_steady: true,
+            counts_ticks: false,
             differs: None,
             since: (0, 0),
         }
@@ -174,9 +177,14 @@ impl Scenario {
         Self { unseen: (timers, Duration::from_secs(secs)), ..self }
     }
 
-    /// Round trips vary, and the RTO with them; or a wait is two ticks, which are 2 ms here and more there.
+    /// Round trips vary, and the RTO with them.
     pub(crate) fn varying(self) -> Self {
         Self { is_steady: false, ..self }
+    }
+
+    /// A wait of it is two ticks long, however long those are.
+    pub(crate) fn counting_ticks(self) -> Self {
+        Self { counts_ticks: true, ..self }
     }
 
     pub(crate) fn differs(self, why: &'static str) -> Self {
