@@ -40,7 +40,7 @@ macro_rules! flag_set {
 
 flag_set! {
     /// What must be sent, besides data that may be.
-    Wants: u8 {
+    Wants: u16 {
         /// The SYN, or SYN-ACK of a simultaneous open.
         SYN = 1;
         /// The first segment in flight again, whatever the congestion window says.
@@ -62,7 +62,7 @@ flag_set! {
 
 flag_set! {
     /// What is true of a connection.
-    ConnFlags: u16 {
+    ConnFlags: u32 {
         /// We opened it.
         ACTIVE = 1;
         /// Both ends use timestamps.
