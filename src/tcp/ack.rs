@@ -53,6 +53,20 @@ impl Conn {
         self.tell_writer(env.sysctl, buffers);
     }
 
+    /// An ACK that a later one overtook: what it acknowledges is known, what it reports held may not be (`tcp_ack`,
+    /// `old_ack`). It is no sign of life, and moves neither the window nor a timer.
+    pub(super) fn process_old_ack(&mut self, env: &Env<'_>, header: &Header, buffers: &mut impl Buffers) {
+        if header.options.sack.as_slice().is_empty() || buffers.sent_len() == 0 {
+            return;
+        }
+        let mut acked = Acked::new(self.snd_una, self.snd_nxt, false);
+        self.take_sack(env, header, self.snd_una, &mut acked, buffers);
+        let resend = self.recover(env, header, &mut acked, buffers);
+        let board = buffers.scoreboard_mut();
+        board.delivered = board.delivered.wrapping_add(acked.delivered_out_of_order);
+        self.resend_after(resend, buffers);
+    }
+
     /// Linux's fast path (`tcp_rcv_established`, header prediction): the next data in order, with nothing new in its
     /// ACK, window or options, is taken past [`Conn::process_ack`]. Only the idle clock hears of it: it ends no count
     /// of probes, re-arms no window probe and clears no soft error.

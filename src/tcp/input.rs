@@ -194,6 +194,8 @@ impl Conn {
                 // FIN-WAIT-2 is to be skipped (`TCP_LINGER2` below 0): answered as by a closed port.
                 return reset_for(segment).map_or(Step::Drop, Step::Reply);
             }
+        } else {
+            self.process_old_ack(env, header, buffers);
         }
         Step::Continue
     }
