@@ -139,14 +139,16 @@ impl HalfOpen {
         if plain_syn && header.seq == self.irs && !old {
             return self.repeat(now, sysctl);
         }
-        // Linux looks at the ACK before the window: whoever acknowledges something else is not talking to us.
-        if header.flags.contains(Flags::ACK) && header.ack != self.iss + 1 {
+        // Linux looks at the ACK before the window: whoever acknowledges something else is not talking to us. Of a reset
+        // only the sequence number counts (RFC 9293 3.10.7.4).
+        let is_reset = header.flags.contains(Flags::RST);
+        if header.flags.contains(Flags::ACK) && !is_reset && header.ack != self.iss + 1 {
             return super::reset_for(segment).map_or(HalfOpenVerdict::Nothing, HalfOpenVerdict::Reply);
         }
         if old || !super::is_in_window(segment, rcv_nxt, self.offered_window) {
             return self.challenge(now, sysctl, header);
         }
-        if header.flags.contains(Flags::RST) {
+        if is_reset {
             // RFC 5961, as Linux 6.18 applies it here: only the exact number counts.
             return if header.seq == rcv_nxt { HalfOpenVerdict::Gone } else { self.answer(now, sysctl) };
         }

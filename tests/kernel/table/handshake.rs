@@ -77,6 +77,10 @@ fn knocks() -> Vec<Scenario> {
         reported("accept: port unreachable, over IPv6", IcmpKind::V6Unreachable(4)).over_ipv6(),
         reported("accept: time exceeded, over IPv6", IcmpKind::TimeExceeded).over_ipv6(),
         reported("accept: parameter problem, over IPv6", IcmpKind::ParameterProblem).over_ipv6(),
+        knock("accept: a reset with a wrong ACK, and not the next number", "1")
+            .hears(100, "R. 2:2(0) ack 5")
+            .until(4500),
+        knock("accept: a reset with a wrong ACK", "1").hears(100, "R. 1:1(0) ack 5").until(4500),
         knock("accept: a wrong ACK", "1").hears(100, ". 1:1(0) ack 5").until(4500),
     ]
 }
