@@ -27,6 +27,10 @@ impl Conn {
         }
         let old = if header.seq.before(self.rcv_nxt) { self.rcv_nxt.distance(header.seq) as usize } else { 0 };
         if old >= segment.payload.len() {
+            if self.brings_fin(segment) {
+                // Not all old: the FIN is new, and its acknowledgment says all there is to say.
+                return None;
+            }
             self.delayed_ack.on_duplicate(self.rcv_wnd);
             let block = self.old_part(env.sysctl, segment);
             return Some(self.ack_header(env, buffers, block));
@@ -89,6 +93,12 @@ impl Conn {
             // Again: the ACK was lost.
             self.wants.set(Wants::ACK, true);
         }
+    }
+
+    /// Whether the segment ends with a FIN that comes next.
+    fn brings_fin(&self, segment: &Segment<'_>) -> bool {
+        let fin = segment.header.seq + segment.payload.len() as u32;
+        segment.header.flags.contains(Flags::FIN) && fin == self.rcv_nxt && !self.state.peer_finished()
     }
 
     fn take_fin(&mut self, env: &Env<'_>) {
@@ -249,7 +259,9 @@ impl Conn {
 
     /// What may be offered now, and what with an empty buffer: the clamp bounds both.
     fn room(&self, sysctl: &Sysctl, buffers: &impl Buffers) -> (u32, u32) {
-        let clamp = self.options.tcp_window_clamp().unwrap_or(u32::MAX);
+        // No header can say more (Linux bounds `window_clamp` so in `tcp_select_initial_window`).
+        let sayable = u32::from(u16::MAX) << self.rcv_wscale;
+        let clamp = self.options.tcp_window_clamp().unwrap_or(u32::MAX).min(sayable);
         let full = self.window_bytes(sysctl, buffers);
         (free_space(full, buffers).min(clamp), full.min(clamp))
     }

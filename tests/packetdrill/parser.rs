@@ -138,8 +138,9 @@ fn time(cursor: &mut Cursor<'_>) -> Result<Time, ScriptError> {
     }
     let start = *cursor;
     let first = moment(cursor)?;
-    if cursor.rest().starts_with("...") {
-        cursor.expect("...")?;
+    // Blanks may stand around an ellipsis; one before a call's name would be an error anyway.
+    if cursor.eat("...")? {
+        cursor.skip()?;
         let end = moment(cursor)?;
         let end = Moment { relative: first.relative || end.relative, ..end };
         return if end.micros < first.micros {
