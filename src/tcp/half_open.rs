@@ -139,8 +139,8 @@ impl HalfOpen {
         if plain_syn && header.seq == self.irs && !old {
             return self.repeat(now, sysctl);
         }
-        // Linux looks at the ACK before the window: whoever acknowledges something else is not talking to us. A reset is
-        // judged by its sequence number alone (RFC 9293 3.10.7.4).
+        // Linux looks at the ACK before the window: whoever acknowledges something else is not talking to us. A reset
+        // is judged by its sequence number alone (RFC 9293 3.10.7.4).
         let is_reset = header.flags.contains(Flags::RST);
         if header.flags.contains(Flags::ACK) && !is_reset && header.ack != self.iss + 1 {
             return super::reset_for(segment).map_or(HalfOpenVerdict::Nothing, HalfOpenVerdict::Reply);
