@@ -50,31 +50,28 @@ pub(crate) const RULES: &[Rule] = &[
             one(got).is_some_and(answers) && got.after == Place::HalfOpen
         },
     ),
-    // SYN-RECEIVED, passive: Linux looks at the ACK first, then at the window.
+    // SYN-RECEIVED, passive: a reset is judged by its sequence number alone (Linux 6.18); else Linux looks at the ACK
+    // first, then at the window.
     rule(
-        "ev_49: half-open, bad ACK: reset, and it stays; a reset with a bad ACK is nothing",
-        |cell| is_half_open(cell) && cell.has(ACK) && cell.ack != Ack::Nxt,
-        |cell, _, got| {
-            let answered =
-                if cell.has(RST) { silent(got) } else { one(got).is_some_and(|it| is_reset_for(it, cell, got)) };
-            answered && got.after == cell.place
-        },
+        "ev_49: half-open, bad ACK: reset, and it stays",
+        |cell| is_half_open(cell) && cell.has(ACK) && cell.lacks(RST) && cell.ack != Ack::Nxt,
+        |cell, _, got| one(got).is_some_and(|it| is_reset_for(it, cell, got)) && got.after == cell.place,
     ),
     rule(
         "ev_39: half-open, exact reset: gone without a word",
-        |cell| is_half_open(cell) && has_good_ack_or_none(cell) && cell.has(RST) && cell.seq == Seq::Exact,
+        |cell| is_half_open(cell) && cell.has(RST) && cell.seq == Seq::Exact,
         |_, _, got| silent(got) && got.after == Place::Nobody,
     ),
     rule(
         "ev_36: half-open, reset outside the window: silence",
-        |cell| is_half_open(cell) && has_good_ack_or_none(cell) && cell.has(RST) && !is_in_small_window(cell),
+        |cell| is_half_open(cell) && cell.has(RST) && !is_in_small_window(cell),
         |cell, _, got| silent(got) && got.after == cell.place,
     ),
     rule(
         "ev_38: half-open, inexact reset in the window: ACK, and it stays (Linux 6.18)",
         |cell| {
             let inexact = is_in_small_window(cell) && cell.seq != Seq::Exact;
-            is_half_open(cell) && has_good_ack_or_none(cell) && cell.has(RST) && inexact
+            is_half_open(cell) && cell.has(RST) && inexact
         },
         |cell, scene, got| our_ack(scene, got) && got.after == cell.place,
     ),
