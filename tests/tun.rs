@@ -13,6 +13,8 @@ mod device;
 mod harness;
 #[path = "tun/life.rs"]
 mod life;
+#[path = "common/noise.rs"]
+mod noise;
 #[path = "tun/shape.rs"]
 mod shape;
 
@@ -21,8 +23,9 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;
 use std::thread;
 
-use harness::{HOSTS, PATIENCE, accepted, addr, connected, digest_of, eventually, exchange, kernel, net_or_skip};
+use harness::{HOSTS, PATIENCE, accepted, addr, connected, eventually, exchange, kernel, net_or_skip};
 use longhaul::options::Options;
+use noise::digest_of;
 use rustix::net::sockopt;
 
 #[test]

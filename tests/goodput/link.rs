@@ -14,9 +14,14 @@ const QUEUE_BYTES: u64 = 625_000;
 pub(crate) enum Loss {
     None,
     /// So many packets of a thousand, each by itself.
-    Random { permille: u64 },
+    Random {
+        permille: u64,
+    },
     /// These packets, counted from the first of the connection.
-    Burst { first: u64, len: u64 },
+    Burst {
+        first: u64,
+        len: u64,
+    },
 }
 
 impl Loss {

@@ -34,7 +34,8 @@ fn host(last: u8, seed: u64) -> Host {
     let mut config = Config::new(HardwareAddress::Ip);
     config.random_seed = seed.wrapping_mul(2) + u64::from(last);
     let mut interface = Interface::new(config, &mut device, Instant::ZERO);
-    interface.update_ip_addrs(|addrs| addrs.push(IpCidr::new(IpAddress::v4(10, 0, 0, last), 24)).expect("room for one"));
+    interface
+        .update_ip_addrs(|addrs| addrs.push(IpCidr::new(IpAddress::v4(10, 0, 0, last), 24)).expect("room for one"));
     let buffer = || SocketBuffer::new(vec![0; BUFFER]);
     let mut socket = Socket::new(buffer(), buffer());
     socket.set_congestion_control(CongestionControl::Cubic);

@@ -5,7 +5,8 @@ use std::net::Shutdown;
 use std::thread;
 use std::time::Instant;
 
-use crate::harness::{HOSTS, accepted, addr, connected, digest_of, eventually, kernel, net_or_skip, send_noise};
+use crate::harness::{HOSTS, accepted, addr, connected, eventually, kernel, net_or_skip};
+use crate::noise::{digest_of, send_noise};
 
 const MEGABYTES: usize = 50;
 const LEN: usize = MEGABYTES * 1_000_000;

@@ -12,7 +12,8 @@ use std::thread;
 use longhaul::net::{Net, TcpListener, Tun};
 use longhaul::options::Options;
 
-use crate::harness::{PATIENCE, addr, connected, digest_of, eventually, exchange, kernel, net_or_skip, send_noise};
+use crate::harness::{PATIENCE, addr, connected, eventually, exchange, kernel, net_or_skip};
+use crate::noise::{digest_of, send_noise};
 
 /// A net whose device is a socket, and the other end of it.
 fn on_a_socket() -> (Net, UnixDatagram) {

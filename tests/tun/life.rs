@@ -13,7 +13,8 @@ use longhaul::options::TcpKeepalive;
 use longhaul::tcp::EmitKind;
 use rustix::net::sockopt;
 
-use crate::harness::{connected, digest_of, eventually, exchange, net_or_skip, net_with};
+use crate::harness::{connected, eventually, exchange, net_or_skip, net_with};
+use crate::noise::digest_of;
 
 /// How late a busy machine may make a death.
 const SLACK: Duration = Duration::from_secs(5);
