@@ -33,6 +33,7 @@ mod race {
     use std::time::Instant;
 
     use longhaul::net::{Namespace, Net, Tun};
+    use rustix::net::sockopt;
 
     use crate::noise::{digest_of, send_noise};
     use crate::relay::{Fate, Path, Relay, Rule, Tally, cable};
@@ -109,6 +110,8 @@ mod race {
         let relay = Relay::start(from, tun, PATH, [rule, |_| Fate::Pass]);
         let seconds = transfer(&kernel, || {
             let stream = sender.tcp_stream(RECEIVER, PATIENCE).expect("a connection");
+            // A namespace may not choose CUBIC where the host keeps it to itself; its root may.
+            sockopt::set_tcp_congestion(&stream, "cubic").expect("root may choose CUBIC");
             (stream.try_clone().expect("a handle"), move || stream.shutdown(Shutdown::Write).expect("still open"))
         });
         Some((seconds, relay.stop()[0]))
