@@ -66,12 +66,31 @@ pub struct Congestion {
     /// CUBIC's `W_max`, in segments; 0 before any loss. Windows above 65535 segments count as that.
     last_max_cwnd: u16,
     control: CongestionControl,
+    /// The algorithm was chosen again: what is left of an earlier one counts no more.
+    is_renewed: bool,
 }
 
 impl Congestion {
     /// A fresh connection's.
     pub const fn new(control: CongestionControl) -> Self {
-        Self { cwnd: INITIAL_WINDOW, ssthresh: INFINITE_SSTHRESH, counted: 0, last_max_cwnd: 0, control }
+        let (cwnd, ssthresh) = (INITIAL_WINDOW, INFINITE_SSTHRESH);
+        Self { cwnd, ssthresh, counted: 0, last_max_cwnd: 0, control, is_renewed: false }
+    }
+
+    /// Another algorithm takes over: the window and its threshold stay, and it knows nothing of what was before (Linux
+    /// `tcp_reinit_congestion_control`). The same again changes nothing.
+    pub fn choose(&mut self, control: CongestionControl) {
+        if control != self.control {
+            self.control = control;
+            self.last_max_cwnd = 0;
+            self.is_renewed = true;
+        }
+    }
+
+    fn renew(&mut self, cubic: &mut Cubic) {
+        if core::mem::take(&mut self.is_renewed) {
+            *cubic = Cubic::new();
+        }
     }
 
     /// The algorithm.
@@ -92,6 +111,7 @@ impl Congestion {
 
     /// `acked` segments were acknowledged while the window was the limit.
     pub fn on_ack(&mut self, cubic: &mut Cubic, acked: u32, now: Instant) {
+        self.renew(cubic);
         let left = self.slow_start(acked);
         if left > 0 {
             let acks = match self.control {
@@ -127,6 +147,7 @@ impl Congestion {
 
     /// A round-trip sample came with an ACK. CUBIC may end slow start here; returns whether it did.
     pub fn on_sample(&mut self, cubic: &mut Cubic, rtt_us: u32, round: Round) -> bool {
+        self.renew(cubic);
         let ends = self.control == CongestionControl::Cubic && cubic.on_sample(self, rtt_us, round);
         if ends {
             self.ssthresh = self.cwnd;
@@ -136,6 +157,7 @@ impl Congestion {
 
     /// The threshold after a loss, of the window as it stands. The window itself is the caller's to move.
     pub fn reduce(&mut self, cubic: &mut Cubic) {
+        self.renew(cubic);
         self.counted = 0;
         self.ssthresh = match self.control {
             CongestionControl::Reno => newreno::ssthresh(self.cwnd),
@@ -189,6 +211,20 @@ mod tests {
         let mut tiny = Congestion { cwnd: 1, ..Congestion::new(RENO) };
         tiny.reduce(&mut Cubic::new());
         assert_eq!(tiny.ssthresh, 2);
+    }
+
+    #[test]
+    fn another_algorithm_keeps_the_window_and_forgets_the_past() {
+        let (mut congestion, mut cubic) = (Congestion::new(CongestionControl::Cubic), Cubic::new());
+        congestion.cwnd = 100;
+        congestion.reduce(&mut cubic);
+        congestion.cwnd = 70;
+        congestion.on_ack(&mut cubic, 10, Instant::from_secs(1));
+        assert_ne!((congestion.last_max_cwnd, cubic), (0, Cubic::new()));
+        congestion.choose(RENO);
+        assert_eq!((congestion.cwnd, congestion.ssthresh, congestion.last_max_cwnd), (70, 70, 0));
+        congestion.on_ack(&mut cubic, 1, Instant::from_secs(2));
+        assert_eq!(cubic, Cubic::new());
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::io;
 
 use super::stream::TcpStream;
 use crate::config::Sysctl;
+use crate::congestion::CongestionControl;
 use crate::options::{Options, TcpKeepalive};
 use crate::time::Duration;
 
@@ -132,6 +133,17 @@ impl TcpStream {
     /// [`Options::with_tcp_maxseg`]; what is agreed stays.
     pub fn tcp_mss(&self) -> io::Result<u32> {
         self.with(|conn, _| conn.tcp_mss().into())
+    }
+
+    /// `TCP_CONGESTION`: who decides how much may be in flight. By default whom `tcp_congestion_control` named when the
+    /// connection was made.
+    pub fn set_tcp_congestion(&self, control: CongestionControl) -> io::Result<()> {
+        self.change(|options| options.with_tcp_congestion(Some(control)))
+    }
+
+    /// `TCP_CONGESTION`: who does.
+    pub fn tcp_congestion(&self) -> io::Result<CongestionControl> {
+        self.with(|conn, _| conn.tcp_congestion())
     }
 
     /// `SO_SNDBUF`: bytes that may be queued for sending; doubled, as Linux does.

@@ -2,6 +2,7 @@
 
 use super::{CORK, KEEPALIVE, LINGER, NODELAY, Options, RECVERR, THIN_LINEAR};
 use crate::config::Sysctl;
+use crate::congestion::CongestionControl;
 use crate::liveness::handshake::defer_accept_secs;
 use crate::time::Duration;
 
@@ -52,6 +53,14 @@ impl Options {
     /// Whether a thin stream's first timeouts are linear: by the option or by the sysctl.
     pub const fn thin_linear_timeouts(&self, sysctl: &Sysctl) -> bool {
         self.tcp_thin_linear_timeouts() || sysctl.tcp_thin_linear_timeouts != 0
+    }
+
+    /// Who decides how much may be in flight.
+    pub const fn tcp_congestion(&self, sysctl: &Sysctl) -> CongestionControl {
+        match self.congestion {
+            Some(control) => control,
+            None => sysctl.tcp_congestion_control,
+        }
     }
 
     /// Whether ICMP errors are reported at once.

@@ -7,6 +7,7 @@ mod by_name;
 mod effective;
 
 use crate::config::Sysctl;
+use crate::congestion::CongestionControl;
 use crate::time::Duration;
 use core::fmt;
 
@@ -71,6 +72,7 @@ pub struct Options {
     defer_accept: u8,
     delack_max_ms: u8,
     switches: u8,
+    congestion: Option<CongestionControl>,
 }
 
 const KEEPALIVE: u8 = 1;
@@ -118,6 +120,7 @@ impl Options {
             defer_accept: 0,
             delack_max_ms: 0,
             switches: 0,
+            congestion: None,
         }
     }
 
@@ -176,6 +179,15 @@ impl Options {
     #[must_use]
     pub const fn with_tcp_thin_linear_timeouts(mut self, on: bool) -> Self {
         self.switch(THIN_LINEAR, on);
+        self
+    }
+
+    /// `TCP_CONGESTION`: who decides how much may be in flight; `None` (the default) is whom `tcp_congestion_control`
+    /// names when the connection is made. A change on a live connection keeps the window and its threshold, and begins
+    /// everything else anew (Linux `tcp_reinit_congestion_control`).
+    #[must_use]
+    pub const fn with_tcp_congestion(mut self, control: Option<CongestionControl>) -> Self {
+        self.congestion = control;
         self
     }
 

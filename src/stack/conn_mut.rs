@@ -3,6 +3,7 @@
 use super::{ConnId, Stack};
 use crate::buf::Sent;
 use crate::config::Sysctl;
+use crate::congestion::CongestionControl;
 use crate::error::Error;
 use crate::forecast::Forecast;
 use crate::journal::{Entry, Journal};
@@ -203,6 +204,16 @@ impl<'s> ConnMut<'s> {
     /// `TCP_NODELAY`.
     pub fn set_tcp_nodelay(&mut self, now: Instant, on: bool) {
         self.set_options(now, self.options().with_tcp_nodelay(on));
+    }
+
+    /// `TCP_CONGESTION`.
+    pub fn set_tcp_congestion(&mut self, now: Instant, control: CongestionControl) {
+        self.set_options(now, self.options().with_tcp_congestion(Some(control)));
+    }
+
+    /// `TCP_CONGESTION`: who decides how much may be in flight.
+    pub fn tcp_congestion(&self) -> CongestionControl {
+        self.conn().congestion_control()
     }
 
     /// `SO_LINGER`.

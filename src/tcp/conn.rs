@@ -222,7 +222,7 @@ impl Conn {
             delayed_ack: DelayedAck::new(default_mss, now),
             throttle: Throttle::OPEN,
             last_sent_ms: now.as_millis() as u32,
-            congestion: Congestion::new(sysctl.tcp_congestion_control),
+            congestion: Congestion::new(setup.options.tcp_congestion(sysctl)),
             recovery: Recovery::new(setup.iss, sysctl.tcp_reordering),
             wants: Wants::NONE,
             flags: ConnFlags::NONE,

@@ -4,6 +4,7 @@ use super::Env;
 use super::conn::Conn;
 use super::flags::{ConnFlags, Wants};
 use crate::config::Sysctl;
+use crate::congestion::CongestionControl;
 use crate::options::{Options, OutOfRange, TcpKeepalive};
 use crate::time::{Duration, Instant};
 
@@ -23,6 +24,7 @@ impl Conn {
             self.options.keep_tcp_maxseg(&before);
         }
         self.apply_keepalive(&env, &before);
+        self.congestion.choose(self.options.tcp_congestion(sysctl));
         // Without a cork Nagle decides again; only who turns him off pushes past him (Linux `__tcp_sock_set_cork`,
         // `__tcp_sock_set_nodelay`).
         let uncorked = before.tcp_cork() && !self.options.tcp_cork();
@@ -96,6 +98,11 @@ impl Conn {
     /// Whether ACKs leave at once rather than wait for an answer to carry them (`TCP_QUICKACK` as it is read).
     pub fn quickack(&self, sysctl: &Sysctl) -> bool {
         self.delayed_ack.is_quick(sysctl.tcp_pingpong_thresh)
+    }
+
+    /// Who decides how much may be in flight (`TCP_CONGESTION` as it is read).
+    pub const fn congestion_control(&self) -> CongestionControl {
+        self.congestion.control()
     }
 
     /// What one segment of ours carries, in bytes (`TCP_MAXSEG` as it is read).

@@ -18,16 +18,9 @@ const IGNORED: &[Row] = &[
     ("IPV6_MTU_DISCOVER", 1, &[1, 2], "there are no fragments"),
     ("IP_BIND_ADDRESS_NO_PORT", 0, &[], "ports are chosen at connect anyway"),
     ("TCP_FASTOPEN", 0, &[], "matters only to a SYN that asks for it; see `inject`"),
-    ("TCP_NOTSENT_LOWAT", 0, &[0, -1, 0xffff_ffff, 0x7fff_ffff], "unlimited is what there is"),
-    ("TCP_CONGESTION", 0, &[RENO, CUBIC], "see `shell::sysctls`"),
     ("TCP_INQ", 0, &[0], "off is what there is"),
     ("TCP_SAVE_SYN", 0, &[], "seen only by TCP_SAVED_SYN"),
-    ("TCP_DELACK_MAX_US", 200_000, &[200_000], "the default is what there is"),
 ];
-
-/// Values of `TCP_CONGESTION`, which is set by name.
-const RENO: i64 = 1;
-const CUBIC: i64 = 2;
 
 const MISSING: &[&str] = &[
     "IP_FREEBIND",
@@ -53,7 +46,6 @@ const MISSING: &[&str] = &[
     "TCP_SAVED_SYN",
     "TCP_TX_DELAY",
     "TCP_ULP",
-    "TCP_WINDOW_CLAMP",
     "TCP_ZEROCOPY_RECEIVE",
 ];
 
@@ -76,15 +68,6 @@ pub(super) fn initial(name: &str) -> i64 {
 pub(super) fn check(name: &str, value: i64) -> Result<(), String> {
     let harmless = row(name).is_some_and(|(_, _, values, _)| values.is_empty() || values.contains(&value));
     if harmless { Ok(()) } else { Err(format!("not supported: {name} {value}")) }
-}
-
-/// The number that stands for an option's text.
-pub(super) fn text(name: &str, text: &str) -> Result<i64, String> {
-    match (name, text) {
-        ("TCP_CONGESTION", "reno") => Ok(RENO),
-        ("TCP_CONGESTION", "cubic") => Ok(CUBIC),
-        _ => Err(format!("not supported: {name} \"{text}\"")),
-    }
 }
 
 fn row(name: &str) -> Option<&'static Row> {

@@ -68,10 +68,7 @@ impl Sockets {
 
     /// An option that changes nothing here: its value is remembered, if it is one that asks for nothing more.
     fn ignore_option(&mut self, call: &Call, name: &str, value: &Expr) -> Result<Outcome, String> {
-        let value = match value {
-            Expr::Text(text) => ignored::text(name, text)?,
-            value => single(value)?,
-        };
+        let value = single(value)?;
         ignored::check(name, value)?;
         self.fast_open |= name == "TCP_FASTOPEN" && value != 0;
         self.fragments |= name == "IP_MTU_DISCOVER" && value == 0;
@@ -102,6 +99,10 @@ impl Sockets {
         }
         if name == "SO_LINGER" {
             return check_linger(expected, options).and_then(|()| done(0));
+        }
+        if name == "TCP_CONGESTION" {
+            let control = options.tcp_congestion(&host.stack.config().sysctl).to_string();
+            return check_text(expected, &control).and_then(|()| done(0));
         }
         let value = match name {
             "SO_ERROR" => 0,
@@ -138,6 +139,11 @@ fn with_option(options: Options, name: &str, value: &Expr) -> Result<Options, Re
         let linger = Duration::from_secs(part("linger")?.unsigned_abs());
         return Ok(options.with_linger((part("onoff")? != 0).then_some(linger)));
     }
+    if name == "TCP_CONGESTION" {
+        let Expr::Text(text) = value else { return Err("TCP_CONGESTION: a name expected".to_owned().into()) };
+        let control = text.parse().map_err(|_| format!("not supported: {name} \"{text}\""))?;
+        return Ok(options.with_tcp_congestion(Some(control)));
+    }
     let value = single(value)?;
     let unsigned = u32::try_from(value);
     let positive = || unsigned.map_err(|_| Refusal::Invalid);
@@ -164,6 +170,9 @@ fn with_option(options: Options, name: &str, value: &Expr) -> Result<Options, Re
             options.with_defer_accept_periods(defer_accept_retransmits(secs))
         }
         "TCP_MAXSEG" => options.with_tcp_maxseg(positive()?)?,
+        "TCP_NOTSENT_LOWAT" => options.with_tcp_notsent_lowat(value as u32),
+        "TCP_WINDOW_CLAMP" => options.with_tcp_window_clamp(positive()?),
+        "TCP_DELACK_MAX_US" => options.with_tcp_delack_max_us(positive()?)?,
         "TCP_RTO_MAX_MS" => options.with_tcp_rto_max_ms(positive()?)?,
         "TCP_RTO_MIN_US" => options.with_tcp_rto_min_us(positive()?)?,
         "TCP_THIN_LINEAR_TIMEOUTS" if (0..=1).contains(&value) => options.with_tcp_thin_linear_timeouts(value != 0),
@@ -189,11 +198,22 @@ fn read_option(options: &Options, host: &Host, name: &str) -> Result<i64, String
         "TCP_SYNCNT" => i64::from(options.syn_retries(sysctl)),
         "TCP_LINGER2" => options.fin_timeout(sysctl).map_or(-1, |timeout| timeout.as_secs().cast_signed()),
         "TCP_DEFER_ACCEPT" => i64::from(defer_accept_secs(options.defer_accept_periods())),
+        "TCP_NOTSENT_LOWAT" => i64::from(options.tcp_notsent_lowat()),
+        "TCP_WINDOW_CLAMP" => options.tcp_window_clamp().map_or(0, i64::from),
+        "TCP_DELACK_MAX_US" => i64::from(options.tcp_delack_max_us()),
         "TCP_RTO_MAX_MS" => options.rto_max(sysctl).as_millis() as i64,
         "TCP_RTO_MIN_US" => i64::from(options.rto_min_us(sysctl)),
         "TCP_THIN_LINEAR_TIMEOUTS" => i64::from(options.tcp_thin_linear_timeouts()),
         _ => return Err(format!("unknown option `{name}`")),
     })
+}
+
+fn check_text(expected: &Expr, got: &str) -> Result<(), String> {
+    match expected {
+        Expr::Text(text) if text == got => Ok(()),
+        Expr::Text(text) => Err(format!("value: expected \"{text}\", got \"{got}\"")),
+        _ => Err("a name expected".into()),
+    }
 }
 
 fn check_linger(expected: &Expr, options: Options) -> Result<(), String> {
