@@ -5,6 +5,8 @@
 //! prints seconds and their ratio, and asserts nothing: the cable is a thread, and a busy machine is a bad cable of its own. The same race in virtual
 //! time, against smoltcp, is `tests/goodput`.
 
+extern crate alloc;
+
 #[cfg(not(target_os = "linux"))]
 fn main() {
     println!("needs TUN, and so Linux");

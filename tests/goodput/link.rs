@@ -1,6 +1,6 @@
 //! The link between two hosts: a rate with a queue, a delay, and packets lost by their number.
 
-use std::collections::VecDeque;
+use alloc::collections::VecDeque;
 
 /// 100 Mbit/s, in microseconds for each byte: 0.08.
 const NANOS_PER_BYTE: u64 = 80;

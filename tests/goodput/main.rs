@@ -5,6 +5,8 @@
 //! promises below hold whatever it says.
 #![cfg(feature = "alloc")]
 
+extern crate alloc;
+
 mod link;
 mod ours;
 mod race;

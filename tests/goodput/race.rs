@@ -29,12 +29,17 @@ pub(crate) struct Outcome {
 
 impl Outcome {
     pub(crate) fn goodput_mbit(self) -> f64 {
-        (LEN * 8) as f64 / self.micros as f64
+        ratio(8 * LEN as u64, self.micros)
     }
 
     pub(crate) fn resent_per_lost(self) -> String {
-        if self.lost == 0 { "-".to_owned() } else { format!("{:.3}", self.resent as f64 / self.lost as f64) }
+        if self.lost == 0 { "-".to_owned() } else { format!("{:.3}", ratio(self.resent, self.lost)) }
     }
+}
+
+#[allow(clippy::cast_precision_loss)] // figures for people
+fn ratio(of: u64, to: u64) -> f64 {
+    of as f64 / to as f64
 }
 
 /// More than the slowest of them takes: 10 MB at 22 kbit/s.

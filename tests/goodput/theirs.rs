@@ -1,12 +1,12 @@
 //! A host with smoltcp: its CUBIC, and its reassembly with as many gaps as it can be built for.
 
 use crate::race::{BUFFER, End, LEN, byte};
+use alloc::collections::VecDeque;
 use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
 use smoltcp::phy::{self, Device, DeviceCapabilities, Medium};
 use smoltcp::socket::tcp::{CongestionControl, Socket, SocketBuffer};
 use smoltcp::time::Instant;
 use smoltcp::wire::{HardwareAddress, IpAddress, IpCidr};
-use std::collections::VecDeque;
 
 pub(crate) struct Host {
     interface: Interface,
@@ -67,7 +67,7 @@ impl End for Host {
     }
 
     fn turn(&mut self, now_us: u64, send: &mut dyn FnMut(&[u8])) {
-        let now = Instant::from_micros(now_us as i64);
+        let now = Instant::from_micros(now_us.cast_signed());
         self.interface.poll(now, &mut self.device, &mut self.sockets);
         self.act();
         self.interface.poll(now, &mut self.device, &mut self.sockets);
@@ -75,8 +75,8 @@ impl End for Host {
     }
 
     fn next_us(&mut self, now_us: u64) -> Option<u64> {
-        let next = self.interface.poll_at(Instant::from_micros(now_us as i64), &self.sockets)?;
-        Some(next.total_micros() as u64)
+        let next = self.interface.poll_at(Instant::from_micros(now_us.cast_signed()), &self.sockets)?;
+        Some(next.total_micros().cast_unsigned())
     }
 
     fn read(&self) -> usize {

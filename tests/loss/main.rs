@@ -2,6 +2,8 @@
 //! than what the cable lost.
 #![cfg(all(feature = "tun", target_os = "linux"))]
 
+extern crate alloc;
+
 #[path = "../common/noise.rs"]
 mod noise;
 mod relay;

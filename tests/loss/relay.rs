@@ -4,13 +4,14 @@
 //! The number counts the packets with payload of one direction, from 0 and whatever they carry, so that two senders
 //! meet the same fate packet by packet.
 
-use std::collections::BinaryHeap;
+use alloc::collections::BinaryHeap;
+use alloc::sync::Arc;
+use core::sync::atomic::{AtomicBool, Ordering};
+use core::time::Duration;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixDatagram;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use longhaul::net::Tun;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};

@@ -10,9 +10,8 @@ use longhaul::options::{Options, TcpKeepalive};
 use longhaul::tcp::Diagnosis;
 use rustix::net::sockopt;
 
-use crate::harness::{
-    PATIENCE, addr, connected, digest_of, eventually, exchange, kernel, net_or_skip, net_with, send_noise,
-};
+use crate::harness::{PATIENCE, addr, connected, eventually, exchange, kernel, net_or_skip, net_with};
+use crate::noise::{digest_of, send_noise};
 
 const EVERYTHING: Readiness = Readiness::ALL;
 

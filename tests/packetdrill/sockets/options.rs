@@ -170,7 +170,7 @@ fn with_option(options: Options, name: &str, value: &Expr) -> Result<Options, Re
             options.with_defer_accept_periods(defer_accept_retransmits(secs))
         }
         "TCP_MAXSEG" => options.with_tcp_maxseg(positive()?)?,
-        "TCP_NOTSENT_LOWAT" => options.with_tcp_notsent_lowat(value as u32),
+        "TCP_NOTSENT_LOWAT" => options.with_tcp_notsent_lowat((value as i32).cast_unsigned()),
         "TCP_WINDOW_CLAMP" => options.with_tcp_window_clamp(positive()?),
         "TCP_DELACK_MAX_US" => options.with_tcp_delack_max_us(positive()?)?,
         "TCP_RTO_MAX_MS" => options.with_tcp_rto_max_ms(positive()?)?,
