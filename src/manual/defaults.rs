@@ -89,6 +89,7 @@
 //! | `with_tcp_nodelay` | `TCP_NODELAY` | off, on | off: small segments wait for one another |
 //! | `with_tcp_cork` | `TCP_CORK` | off, on | off |
 //! | `with_tcp_thin_linear_timeouts` | `TCP_THIN_LINEAR_TIMEOUTS` | off, on | `tcp_thin_linear_timeouts` |
+//! | `with_tcp_congestion` | `TCP_CONGESTION` | `reno`, `cubic` | `tcp_congestion_control` |
 //! | `with_tcp_maxseg` | `TCP_MAXSEG` | 88 to 32767 bytes | what the MTU allows |
 //! | `with_tcp_rto_max_ms` | `TCP_RTO_MAX_MS` | 1000 to 120000 ms | `tcp_rto_max_ms` |
 //! | `with_tcp_rto_min_us` | `TCP_RTO_MIN_US` | 1001 to 200000 µs, in ms | `tcp_rto_min_us` |
