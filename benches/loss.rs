@@ -2,8 +2,8 @@
 //! bad cable (100 Mbit/s, 50 ms round trip), which drops the same packets by their number.
 //!
 //! `cargo bench --bench loss` takes about two minutes, most of them waiting; `-- '0.1 %'` runs the row of that name. It
-//! prints seconds and their ratio, and asserts nothing: the cable is a thread, and a busy machine is a bad cable of its own. The same race in virtual
-//! time, against smoltcp, is `tests/goodput`.
+//! prints seconds and their ratio, and asserts nothing: the cable is a thread, and a busy machine is a bad cable of its
+//! own. The same race in virtual time, against smoltcp, is `tests/goodput`.
 
 extern crate alloc;
 
