@@ -1,9 +1,9 @@
 //! Where an arriving packet goes: to a connection, a half-open or TIME-WAIT block, a listener, or back as a reset.
 
 use super::{ConnId, Half, Owner, Stack};
-use crate::tcp::{Conn, HalfOpenVerdict, TimeWait, TimeWaitVerdict, reset_for};
+use crate::tcp::{Conn, ECN_ASKS, HalfOpenVerdict, TimeWait, TimeWaitVerdict, reset_for};
 use crate::time::Instant;
-use crate::wire::{self, Flags, Flow, FlowKey, IcmpError, Packet, ParseError, Segment};
+use crate::wire::{self, Ecn, Flags, Flow, FlowKey, IcmpError, Packet, ParseError, Segment};
 use bytes::Bytes;
 
 impl Stack {
@@ -31,10 +31,10 @@ impl Stack {
             log::trace!("dropped a packet of {} bytes: {error}", packet.len());
         })?;
         match parsed {
-            Packet::Tcp { flow, segment, .. } if self.config.is_ours(flow.local.ip()) => {
+            Packet::Tcp { flow, segment, ecn } if self.config.is_ours(flow.local.ip()) => {
                 self.stats.in_segs += 1;
                 log::trace!("< {} > {} {:?}", flow.remote, flow.local, segment.header);
-                self.route(now, flow, &segment, frame);
+                self.route(now, flow, &segment, ecn, frame);
                 Ok(())
             }
             Packet::Icmp(error) if self.config.is_ours(error.flow.local.ip()) => {
@@ -49,13 +49,13 @@ impl Stack {
         }
     }
 
-    fn route(&mut self, now: Instant, flow: Flow, segment: &Segment<'_>, frame: Option<Bytes>) {
+    fn route(&mut self, now: Instant, flow: Flow, segment: &Segment<'_>, ecn: Ecn, frame: Option<Bytes>) {
         let key = FlowKey::from(flow);
         match self.find(&key) {
-            Some(Owner::Conn(index)) => self.deliver(now, index, flow, segment, frame),
-            Some(Owner::HalfOpen(index)) => self.deliver_half_open(now, index, flow, segment, frame),
+            Some(Owner::Conn(index)) => self.deliver(now, index, flow, segment, ecn, frame),
+            Some(Owner::HalfOpen(index)) => self.deliver_half_open(now, index, flow, segment, ecn, frame),
             Some(Owner::TimeWait(index)) => self.deliver_time_wait(now, index, flow, segment),
-            None => self.deliver_new(now, flow, segment, None),
+            None => self.deliver_new(now, flow, &without_ecn(segment, ecn), None),
         }
     }
 
@@ -69,7 +69,7 @@ impl Stack {
         self.demux.find(key, is).map(Owner::unpack)
     }
 
-    fn deliver(&mut self, now: Instant, index: u32, flow: Flow, segment: &Segment<'_>, frame: Option<Bytes>) {
+    fn deliver(&mut self, now: Instant, index: u32, flow: Flow, segment: &Segment<'_>, ecn: Ecn, frame: Option<Bytes>) {
         let mut segment = *segment;
         if !segment.payload.is_empty() && !self.has_memory() {
             // The peer sends its text again; an attacker gains nothing [A47]. What it acknowledges or resets counts,
@@ -81,7 +81,7 @@ impl Stack {
         let established = |conn: &Conn| conn.state().is_synchronized();
         let outcome = self.with(index, frame, |conn, sysctl, queues| {
             let before = established(conn);
-            let reply = conn.handle_segment(now, &segment, sysctl, queues);
+            let reply = conn.handle_marked_segment(now, &segment, ecn, sysctl, queues);
             let reset = conn.death().is_some() && segment.header.flags.contains(Flags::RST);
             (reply, before && reset)
         });
@@ -93,7 +93,15 @@ impl Stack {
         }
     }
 
-    fn deliver_half_open(&mut self, now: Instant, index: u32, flow: Flow, segment: &Segment<'_>, frame: Option<Bytes>) {
+    fn deliver_half_open(
+        &mut self,
+        now: Instant,
+        index: u32,
+        flow: Flow,
+        segment: &Segment<'_>,
+        ecn: Ecn,
+        frame: Option<Bytes>,
+    ) {
         let Some(listener) = self.half_open.get_at(index).map(|half| half.listener) else { return };
         let room = self.has_accept_room(listener);
         let Some(options) = self.listener_options(listener) else {
@@ -112,7 +120,7 @@ impl Stack {
                 self.remove_half_open(index);
                 self.reply(flow, header);
             }
-            HalfOpenVerdict::Accept => return self.complete(now, index, flow, segment, frame),
+            HalfOpenVerdict::Accept => return self.complete(now, index, flow, segment, ecn, frame),
         }
         if let Some(half) = self.half_open.get_at(index) {
             self.half_open_wheel.arm(index, half.block.due());
@@ -127,7 +135,15 @@ impl Stack {
     }
 
     /// The final ACK: the block becomes a connection, waits in the accept queue, and takes the segment's own content.
-    fn complete(&mut self, now: Instant, index: u32, flow: Flow, segment: &Segment<'_>, frame: Option<Bytes>) {
+    fn complete(
+        &mut self,
+        now: Instant,
+        index: u32,
+        flow: Flow,
+        segment: &Segment<'_>,
+        ecn: Ecn,
+        frame: Option<Bytes>,
+    ) {
         let Some(&Half { block, listener }) = self.half_open.get_at(index) else { return };
         let Some(options) = self.listener_options(listener) else { return };
         let conn = Conn::accept(now, &block, options, &segment.header, &self.config.sysctl);
@@ -142,7 +158,7 @@ impl Stack {
         }
         self.enqueue_accept(listener, id);
         self.stats.passive_opens += 1;
-        self.deliver(now, id.0.index, flow, segment, frame);
+        self.deliver(now, id.0.index, flow, segment, ecn, frame);
     }
 
     fn deliver_time_wait(&mut self, now: Instant, index: u32, flow: Flow, segment: &Segment<'_>) {
@@ -214,4 +230,14 @@ impl Stack {
     pub(super) fn index_of(&self, id: ConnId) -> Option<u32> {
         self.conns.get(id.0).map(|_| id.0.index)
     }
+}
+
+/// A SYN in a marked packet does not ask for ECN, whatever its flags say (`tcp_ecn_create_request`): who follows RFC 3168
+/// marks none.
+fn without_ecn<'p>(segment: &Segment<'p>, ecn: Ecn) -> Segment<'p> {
+    let mut segment = *segment;
+    if ecn != Ecn::NotEct {
+        segment.header.flags = segment.header.flags.without(ECN_ASKS);
+    }
+    segment
 }

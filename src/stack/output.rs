@@ -133,6 +133,7 @@ impl Stack {
             let written = self.with(index, None, |conn, sysctl, queues| {
                 let emit = conn.poll_transmit(now, sysctl, queues)?;
                 let fill = |payload: &mut [u8]| queues.copy_out(emit.offset, payload);
+                let ip = wire::IpOptions { ecn: emit.ecn, ..ip };
                 let len = wire::emit(&conn.flow(), ip, &emit.header, emit.len, fill, packet).ok()?;
                 Some((len, emit))
             });

@@ -30,6 +30,7 @@ impl Conn {
         let advanced = header.ack.after(self.snd_una);
         let mut acked = Acked::new(self.snd_una, self.snd_nxt, advanced);
         acked.brings = tells_window || !segment.payload.is_empty();
+        acked.echoes_mark = self.is_congestion_echoed(header);
         if advanced {
             self.retransmission.on_progress();
         }

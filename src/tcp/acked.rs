@@ -18,6 +18,8 @@ pub(super) struct Acked {
     pub(super) brings: bool,
     /// Duplicate ACKs that it counts for: 0 or 1.
     pub(super) duplicates: u32,
+    /// It echoes a mark of congestion (ECE).
+    pub(super) echoes_mark: bool,
     /// Segments were newly reported held.
     pub(super) sacked: bool,
     /// A needless copy was reported (DSACK); perhaps the tail loss probe.
@@ -55,6 +57,7 @@ impl Acked {
             advanced,
             brings: false,
             duplicates: 0,
+            echoes_mark: false,
             sacked: false,
             dsack: false,
             dsack_of_probe: false,
@@ -87,6 +90,6 @@ impl Acked {
 
     /// Whether it is more than an orderly acknowledgment (`tcp_ack_is_dubious`, but for the state).
     pub(super) const fn is_dubious(&self) -> bool {
-        self.segments == 0 && !self.brings || self.sacked || self.dsack
+        self.segments == 0 && !self.brings || self.sacked || self.dsack || self.echoes_mark
     }
 }

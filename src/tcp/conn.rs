@@ -162,6 +162,7 @@ impl Conn {
         conn.flags.set(ConnFlags::TIMESTAMPS, half_open.has_timestamps());
         conn.flags.set(ConnFlags::SACK, half_open.has_sack());
         conn.flags.set(ConnFlags::WINDOW_SCALE, half_open.has_window_scale());
+        conn.flags.set(ConnFlags::ECN, half_open.has_ecn());
         conn.rcv_wscale = half_open.rcv_wscale();
         conn.snd_wscale = half_open.snd_wscale();
         conn.peer_mss = half_open.peer_mss();

@@ -138,9 +138,20 @@ impl DelayedAck {
     }
 
     fn refill(&mut self, window: u32) {
+        self.refill_up_to(QUICK_ACKS_MAX, window);
+    }
+
+    fn refill_up_to(&mut self, most: u8, window: u32) {
         let budget = window / (2 * u32::from(self.rcv_mss).max(1));
-        let budget = if budget == 0 { 2 } else { budget.min(u32::from(QUICK_ACKS_MAX)) };
+        let budget = if budget == 0 { 2 } else { budget.min(u32::from(most)) };
         self.quick = self.quick.max(budget as u8);
+    }
+
+    /// Something happened that the peer should soon know of, such as a mark of congestion: two quick ACKs.
+    pub(super) fn hurry(&mut self, window: u32) {
+        self.refill_up_to(2, window);
+        self.pingpong = 0;
+        self.ato_ms = ATO_MIN_MS;
     }
 
     /// The peer seems to have lost our ACKs (a duplicate came): be quick again.

@@ -2,7 +2,7 @@
 
 use super::timers::WriteTimer;
 use crate::time::Instant;
-use crate::wire::Header;
+use crate::wire::{Ecn, Header};
 
 /// A segment to put on the wire: its header, and where its payload stands in the send buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub struct Emit {
     pub len: usize,
     /// Why it is sent.
     pub kind: EmitKind,
+    /// What the IP header says of congestion: only new data is ever marked (RFC 3168 6.1.4).
+    pub ecn: Ecn,
     /// What sending it changed, for a device that refuses it.
     pub(super) before: Before,
 }

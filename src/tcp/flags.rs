@@ -91,6 +91,14 @@ flag_set! {
         TAIL_REPEATED = 8192;
         /// The device refused the last segment of data: nothing more until an ACK, a write or a timer.
         REFUSED = 16384;
+        /// Both ends use ECN; in SYN-SENT, that we asked.
+        ECN = 1 << 15;
+        /// The peer's data is marked as ECN-capable.
+        ECN_SEEN = 1 << 16;
+        /// A congestion mark arrived: the peer hears of it until it says that it has slowed down.
+        ECN_DEMAND_CWR = 1 << 17;
+        /// The window was reduced, and the peer must be told.
+        ECN_QUEUE_CWR = 1 << 18;
     }
 }
 

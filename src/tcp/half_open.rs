@@ -4,6 +4,7 @@
 //! A flood of SYNs costs one of these each, never a connection; and nothing here trusts the peer's address yet.
 
 use super::conn::{MSS_DEFAULT_V4, MSS_DEFAULT_V6, Setup};
+use super::ecn;
 use super::receive::{WINDOW_SCALE_MAX, initial_window, window_scale};
 use super::throttle::Throttle;
 use crate::config::Sysctl;
@@ -43,6 +44,8 @@ const WINDOW_SCALE: u8 = 4;
 const ACKED: u8 = 8;
 /// The SYN-ACK was sent more than once.
 const SENT_AGAIN: u8 = 16;
+/// Both ends use ECN.
+const ECN: u8 = 32;
 
 /// How full a listener's queue of half-open connections is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -71,7 +74,7 @@ pub enum HalfOpenVerdict {
 }
 
 impl HalfOpen {
-    /// A SYN arrived for a listener. `setup` names the flow, our initial sequence number and the listener's options;
+    /// A SYN arrived for a listener, in a packet without ECN's bits, or else without its own. `setup` names the flow, our initial sequence number and the listener's options;
     /// send [`HalfOpen::syn_ack`] at once.
     pub fn new(now: Instant, setup: &Setup, syn: &Header, sysctl: &Sysctl) -> Self {
         let key = FlowKey::from(setup.flow);
@@ -84,7 +87,8 @@ impl HalfOpen {
         let scale = options.window_scale.filter(|_| sysctl.tcp_window_scaling != 0);
         let traits = (if timestamps.is_some() { TIMESTAMPS } else { 0 })
             | (if sack { SACK } else { 0 })
-            | (if scale.is_some() { WINDOW_SCALE } else { 0 });
+            | (if scale.is_some() { WINDOW_SCALE } else { 0 })
+            | (if ecn::is_granted(sysctl, syn) { ECN } else { 0 });
         // What a full segment of the peer carries, for a window of whole segments.
         let carried = mss.saturating_sub(if timestamps.is_some() { super::output::TIMESTAMPS_LEN } else { 0 });
         Self {
@@ -110,6 +114,7 @@ impl HalfOpen {
     /// The SYN-ACK, as it leaves now.
     pub fn syn_ack(&self, now: Instant) -> Header {
         let val = (now.as_millis() as u32).wrapping_add(self.ts_offset);
+        let flags = Flags::SYN | Flags::ACK | if self.has_ecn() { Flags::ECE } else { Flags::NONE };
         Header {
             window: self.offered_window.min(u32::from(u16::MAX)) as u16,
             options: TcpOptions {
@@ -119,7 +124,7 @@ impl HalfOpen {
                 timestamps: self.has_timestamps().then_some(Timestamps { val, ecr: self.ts_recent }),
                 ..TcpOptions::NONE
             },
-            ..Header::new(self.iss, self.irs + 1, Flags::SYN | Flags::ACK)
+            ..Header::new(self.iss, self.irs + 1, flags)
         }
     }
 
@@ -314,6 +319,10 @@ impl HalfOpen {
 
     pub(super) fn has_sack(&self) -> bool {
         self.traits & SACK != 0
+    }
+
+    pub(super) fn has_ecn(&self) -> bool {
+        self.traits & ECN != 0
     }
 
     pub(super) fn has_window_scale(&self) -> bool {

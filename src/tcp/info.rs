@@ -55,6 +55,10 @@ pub struct TcpInfo {
     pub sack: bool,
     /// The same of window scaling (`TCPI_OPT_WSCALE`).
     pub wscale: bool,
+    /// Whether both ends use ECN (RFC 3168).
+    pub ecn: bool,
+    /// Whether the peer's data came marked as ECN-capable.
+    pub ecn_seen: bool,
     /// How far the peer's windows are shifted; 0 without scaling.
     pub snd_wscale: u8,
     /// How far ours are.
@@ -139,6 +143,8 @@ impl Conn {
             timestamps,
             sack: self.flags.has(ConnFlags::SACK),
             wscale: self.flags.has(ConnFlags::WINDOW_SCALE),
+            ecn: self.flags.has(ConnFlags::ECN) && self.state != State::SynSent,
+            ecn_seen: self.flags.has(ConnFlags::ECN_SEEN),
             snd_wscale: self.snd_wscale,
             rcv_wscale: self.rcv_wscale,
             rto: self.backed_off_rto(sysctl),

@@ -12,7 +12,7 @@ use crate::buf::Buffers;
 use crate::config::Sysctl;
 use crate::error::Error;
 use crate::time::Instant;
-use crate::wire::{Flags, Header, SackBlock, Segment};
+use crate::wire::{Ecn, Flags, Header, SackBlock, Segment};
 
 /// What a step says of the segment.
 enum Step {
@@ -27,10 +27,24 @@ enum Step {
 impl Conn {
     /// A segment for this connection arrived. Returns what must go back at once (a challenge ACK, a duplicate ACK, a
     /// reset); everything else waits in [`Conn::poll_transmit`].
+    ///
+    /// For a network that does not mark packets; see [`Conn::handle_marked_segment`].
     pub fn handle_segment(
         &mut self,
         now: Instant,
         segment: &Segment<'_>,
+        sysctl: &Sysctl,
+        buffers: &mut impl Buffers,
+    ) -> Option<Header> {
+        self.handle_marked_segment(now, segment, Ecn::NotEct, sysctl, buffers)
+    }
+
+    /// The same, with what the IP header said of congestion (RFC 3168).
+    pub fn handle_marked_segment(
+        &mut self,
+        now: Instant,
+        segment: &Segment<'_>,
+        ecn: Ecn,
         sysctl: &Sysctl,
         buffers: &mut impl Buffers,
     ) -> Option<Header> {
@@ -39,7 +53,7 @@ impl Conn {
         let reply = match self.state {
             State::Closed | State::TimeWait => reset_for(segment),
             State::SynSent => self.handle_in_syn_sent(&env, segment, buffers),
-            _ => self.handle_in_connection(&env, segment, buffers),
+            _ => self.handle_in_connection(&env, segment, ecn, buffers),
         };
         self.note_heard();
         self.check_in_debug_builds();
@@ -50,6 +64,7 @@ impl Conn {
         &mut self,
         env: &Env<'_>,
         segment: &Segment<'_>,
+        ecn: Ecn,
         buffers: &mut impl Buffers,
     ) -> Option<Header> {
         let steps = [
@@ -73,7 +88,7 @@ impl Conn {
             return self.refuse_data(buffers, segment);
         }
         // Sixth, URG: urgent data stays in line, where the application reads it (SO_OOBINLINE).
-        let reply = self.seventh_take_text(env, segment, buffers);
+        let reply = self.seventh_take_text(env, segment, ecn, buffers);
         self.eighth_check_fin(env, segment);
         self.acknowledge(env, buffers);
         reply

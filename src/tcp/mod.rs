@@ -29,6 +29,7 @@
 //! | `recovery` | which segments in flight are lost, and how much may be in flight meanwhile? |
 //! | `tail_loss` | was the end of a burst lost, with nothing behind it to tell? |
 //! | `refused` | what if the local device drops what we send, and says so? |
+//! | `ecn` | what if routers mark instead of dropping? |
 //! | `delayed_ack` | when does an acknowledgment leave? |
 //! | `half_open`, `time_wait` | the two smaller blocks before and after a connection |
 //! | `icmp` | what does an ICMP error change? |
@@ -41,6 +42,7 @@ mod autotune;
 mod conn;
 mod delayed_ack;
 mod diagnosis;
+mod ecn;
 mod emit;
 mod flags;
 mod half_open;
@@ -70,6 +72,7 @@ use crate::wire::{Flags, Header, Segment};
 
 pub use conn::{Conn, Event, Setup};
 pub use diagnosis::Diagnosis;
+pub(crate) use ecn::ASKS as ECN_ASKS;
 pub use emit::{Emit, EmitKind};
 pub use half_open::{Crowd, HalfOpen, HalfOpenVerdict};
 pub use info::{TcpInfo, TimerKind};

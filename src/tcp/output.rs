@@ -15,7 +15,7 @@ use crate::buf::{Buffers, Marks, Sent};
 use crate::config::Sysctl;
 use crate::seq::SeqNum;
 use crate::time::Instant;
-use crate::wire::{Flags, Header, TcpOptions, Timestamps};
+use crate::wire::{Ecn, Flags, Header, TcpOptions, Timestamps};
 
 /// Bytes that timestamps take in every segment, padding included.
 pub(super) const TIMESTAMPS_LEN: u16 = 12;
@@ -197,6 +197,7 @@ impl Conn {
             self.start_handshake_timer(env);
         }
         let flags = if crossed { Flags::SYN | Flags::ACK } else { Flags::SYN };
+        let flags = flags | self.ecn_of_syn(env, again, crossed);
         let ack = if crossed { self.rcv_nxt } else { SeqNum::default() };
         let header = Header {
             window: self.rcv_wnd.min(u32::from(u16::MAX)) as u16,
@@ -295,13 +296,14 @@ impl Conn {
         if self.options.notsent_lowat(env.sysctl) < u32::MAX {
             self.tell_writer(env.sysctl, buffers);
         }
-        let header = self.data_header(env, buffers, seq, marks, len);
-        Emit { header, offset: offset as usize, len: len as usize, kind, before }
+        let mut header = self.data_header(env, buffers, seq, marks, len);
+        let ecn = if len > 0 { self.mark_new_data(&mut header) } else { Ecn::NotEct };
+        Emit { header, offset: offset as usize, len: len as usize, kind, ecn, before }
     }
 
     /// A segment without payload.
     fn bare_emit(&self, header: Header, kind: EmitKind) -> Emit {
-        Emit { header, offset: 0, len: 0, kind, before: self.before(false) }
+        Emit { header, offset: 0, len: 0, kind, ecn: Ecn::NotEct, before: self.before(false) }
     }
 
     /// RFC 2861: a congestion window is worth one retransmission timeout of silence.

@@ -10,7 +10,7 @@ use crate::buf::Buffers;
 use crate::config::Sysctl;
 use crate::seq::SeqNum;
 use crate::time::Instant;
-use crate::wire::{Flags, Header, SackBlock, SackBlocks, Segment, TcpOptions, Timestamps};
+use crate::wire::{Ecn, Flags, Header, SackBlock, SackBlocks, Segment, TcpOptions, Timestamps};
 
 impl Conn {
     /// Seventh, the segment text: trimmed to the window, kept in order or beyond a gap. Returns a duplicate ACK for
@@ -19,12 +19,14 @@ impl Conn {
         &mut self,
         env: &Env<'_>,
         segment: &Segment<'_>,
+        ecn: Ecn,
         buffers: &mut impl Buffers,
     ) -> Option<Header> {
         let header = &segment.header;
         if segment.payload.is_empty() || !self.state.may_receive() {
             return None;
         }
+        self.take_cwr(segment);
         let old = if header.seq.before(self.rcv_nxt) { self.rcv_nxt.distance(header.seq) as usize } else { 0 };
         if old >= segment.payload.len() {
             if self.brings_fin(segment) {
@@ -52,6 +54,7 @@ impl Conn {
             rto: self.rto(env.sysctl),
         };
         self.delayed_ack.on_data(env.now, &arrival);
+        self.take_congestion_mark(ecn);
         let received = SackBlock { start, end: start + payload.len() as u32 };
         let held = self.held_part(env.sysctl, buffers, received);
         let old = self.old_part(env.sysctl, segment);
@@ -165,6 +168,7 @@ impl Conn {
 
     /// A header with our current ACK, window and options; chooses the window, which never moves left.
     pub(super) fn bare_header(&mut self, env: &Env<'_>, buffers: &impl Buffers, seq: SeqNum, flags: Flags) -> Header {
+        let flags = flags | self.ecn_echo();
         let window = self.select_window(env.sysctl, buffers);
         let timestamps =
             self.flags.has(ConnFlags::TIMESTAMPS).then(|| Timestamps { val: self.tsval(env.now), ecr: self.ts_recent });

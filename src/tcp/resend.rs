@@ -8,6 +8,7 @@ use super::flags::Wants;
 use super::recovery::CaState;
 use super::timers::Purpose;
 use crate::buf::{Buffers, Marks, Sent};
+use crate::wire::Ecn;
 
 impl Conn {
     /// Resends one record, trimmed of what is acknowledged, and cut to the MSS if that shrank since.
@@ -43,7 +44,7 @@ impl Conn {
         let len = bytes.min(self.resend_limit(buffers));
         let marks = if len < bytes { sent.marks.without(Marks::FIN).without(Marks::PSH) } else { sent.marks };
         let header = self.data_header(env, buffers, sent.seq, marks, len);
-        Some(Emit { header, offset: offset as usize, len: len as usize, kind, before })
+        Some(Emit { header, offset: offset as usize, len: len as usize, kind, ecn: Ecn::NotEct, before })
     }
 
     /// Forgets the part of a record left of `snd_una` (Linux `tcp_trim_head`). Comes before cutting, which could

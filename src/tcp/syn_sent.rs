@@ -7,7 +7,7 @@ use super::{Env, reset_for};
 use crate::buf::Buffers;
 use crate::error::Error;
 use crate::time::{Duration, TICK};
-use crate::wire::{Flags, Header, Segment};
+use crate::wire::{Ecn, Flags, Header, Segment};
 
 impl Conn {
     pub(super) fn handle_in_syn_sent(
@@ -82,6 +82,7 @@ impl Conn {
     fn take_syn(&mut self, env: &Env<'_>, header: &Header) {
         self.rcv_nxt = header.seq + 1;
         self.rcv_wup = self.rcv_nxt;
+        self.take_ecn_of_syn(header);
         let options = &header.options;
         if let Some(mss) = options.mss.filter(|&mss| mss != 0) {
             self.peer_mss = mss;
@@ -125,7 +126,7 @@ impl Conn {
         if !segment.payload.is_empty() || segment.header.flags.contains(Flags::FIN) {
             let text = Header { seq: segment.header.seq + 1, ..segment.header };
             let text = Segment { header: Header { flags: text.flags.without(Flags::SYN), ..text }, ..*segment };
-            self.seventh_take_text(env, &text, buffers);
+            self.seventh_take_text(env, &text, Ecn::NotEct, buffers);
             self.eighth_check_fin(env, &text);
         }
     }

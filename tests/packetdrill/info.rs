@@ -82,7 +82,11 @@ fn ca_state_number(state: CaState) -> i64 {
 
 /// `TCPI_OPT_*` of what was agreed.
 fn options_bits(info: &TcpInfo) -> i64 {
-    i64::from(info.timestamps) | i64::from(info.sack) << 1 | i64::from(info.wscale) << 2
+    i64::from(info.timestamps)
+        | i64::from(info.sack) << 1
+        | i64::from(info.wscale) << 2
+        | i64::from(info.ecn) << 3
+        | i64::from(info.ecn_seen) << 4
 }
 
 /// Linux's number of a state.

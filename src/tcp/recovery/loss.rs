@@ -47,6 +47,7 @@ impl Conn {
         }
         self.recovery.state = CaState::Loss;
         self.recovery.high_seq = self.snd_nxt;
+        self.queue_cwr();
         self.forget_tail_probe(buffers);
         let resent_before = self.retransmission.retransmits > 0;
         buffers.scoreboard_mut().frto = env.sysctl.tcp_frto != 0 && (new_recovery || resent_before);

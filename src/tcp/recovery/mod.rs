@@ -90,6 +90,10 @@ impl Conn {
         acked: &mut Acked,
         buffers: &mut impl Buffers,
     ) -> Resend {
+        if acked.echoes_mark {
+            // A mark is no misunderstanding: what it reduced stays reduced.
+            buffers.scoreboard_mut().prior_ssthresh = 0;
+        }
         if acked.reneged && acked.advanced {
             self.on_reneging(env);
             acked.restarts_timer = false;
@@ -146,14 +150,14 @@ impl Conn {
             return Resend::Nothing;
         }
         if self.try_undo_dsack(buffers) == Undo::Done {
-            self.try_to_open(buffers);
+            self.try_to_open(acked, buffers);
         }
         self.find_losses(env, acked, buffers);
         if self.recovery.state != CaState::Recovery {
             if buffers.scoreboard().lost_out == 0 {
                 return Resend::Nothing;
             }
-            self.enter_recovery(buffers);
+            self.enter_recovery(acked.echoes_mark, buffers);
         }
         Resend::Lost
     }
@@ -169,10 +173,10 @@ impl Conn {
         }
         self.find_losses(env, acked, buffers);
         if buffers.scoreboard().lost_out == 0 {
-            self.try_to_open(buffers);
+            self.try_to_open(acked, buffers);
             return Resend::Nothing;
         }
-        self.enter_recovery(buffers);
+        self.enter_recovery(acked.echoes_mark, buffers);
         Resend::Lost
     }
 
@@ -192,8 +196,9 @@ impl Conn {
         }
     }
 
-    /// Losses were found by what arrived (`tcp_enter_recovery`).
-    pub(super) fn enter_recovery(&mut self, buffers: &mut impl Buffers) {
+    /// Losses were found by what arrived; `by_mark`: and a mark of congestion with them, so that there is no way back
+    /// (`tcp_enter_recovery`).
+    pub(super) fn enter_recovery(&mut self, by_mark: bool, buffers: &mut impl Buffers) {
         if !has_resent(buffers) {
             self.retransmission.on_episode_end();
         }
@@ -202,17 +207,20 @@ impl Conn {
         buffers.scoreboard_mut().prior_ssthresh = 0;
         self.mark_for_undo(buffers);
         if !self.recovery.is_reducing() {
-            buffers.scoreboard_mut().prior_ssthresh = self.congestion.current_ssthresh();
+            if !by_mark {
+                buffers.scoreboard_mut().prior_ssthresh = self.congestion.current_ssthresh();
+            }
             self.begin_reduction(buffers);
         }
         self.recovery.state = CaState::Recovery;
     }
 
     /// Nothing is wrong, or nothing worse than disorder (`tcp_try_to_open`).
-    fn try_to_open(&mut self, buffers: &impl Buffers) {
+    fn try_to_open(&mut self, acked: &Acked, buffers: &mut impl Buffers) {
         if !has_resent(buffers) {
             self.retransmission.on_episode_end();
         }
+        self.heed_echo(acked, buffers);
         if self.recovery.state != CaState::Cwr {
             self.keep_open(buffers);
         }

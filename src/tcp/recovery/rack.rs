@@ -97,7 +97,7 @@ impl Conn {
         let before = in_flight_segments(buffers);
         self.detect_losses(env, buffers);
         if in_flight_segments(buffers) != before && self.recovery.state != CaState::Recovery {
-            self.enter_recovery(buffers);
+            self.enter_recovery(false, buffers);
             let lost = buffers.scoreboard().lost_out;
             self.reduce_in_proportion(1, lost > 0, false, buffers);
         }

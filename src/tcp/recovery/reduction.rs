@@ -16,6 +16,7 @@ impl Conn {
         board.prr_delivered = 0;
         board.prr_out = 0;
         self.congestion.reduce(&mut board.cubic);
+        self.queue_cwr();
     }
 
     /// `delivered` segments arrived with this ACK. While more is in flight than the threshold, send in proportion;

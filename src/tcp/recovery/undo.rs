@@ -9,6 +9,7 @@ use super::{CaState, has_resent};
 use crate::buf::{Buffers, Marks};
 use crate::tcp::acked::Acked;
 use crate::tcp::conn::Conn;
+use crate::tcp::flags::ConnFlags;
 use crate::wire::Header;
 
 /// Whether a reduction was taken back.
@@ -51,7 +52,10 @@ impl Conn {
         let board = buffers.scoreboard_mut();
         if board.prior_ssthresh > 0 {
             self.congestion.cwnd = self.congestion.cwnd.max(board.prior_cwnd);
-            self.congestion.ssthresh = self.congestion.ssthresh.max(board.prior_ssthresh);
+            if board.prior_ssthresh > self.congestion.ssthresh {
+                self.congestion.ssthresh = board.prior_ssthresh;
+                self.flags.set(ConnFlags::ECN_QUEUE_CWR, false);
+            }
         }
         board.undo_marker = None;
         // Losses are to be judged anew.
