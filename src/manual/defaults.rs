@@ -37,6 +37,8 @@
 //! | `tcp_sack` | 1 | *at the start* of a connection |
 //! | `tcp_dsack` | 1 | a peer learns that its retransmission was needless |
 //! | `tcp_window_scaling` | 1 | *at the start* of a connection |
+//! | `tcp_ecn` | 2 | granted to who asks, and not asked for: middleboxes once dropped SYNs that do |
+//! | `tcp_ecn_fallback` | 1 | not 0: a SYN that was lost asks for ECN no more |
 //! | `tcp_thin_linear_timeouts` | 0 | for games and telephony, at a cost to others |
 //! | `tcp_early_retrans` | 3 | a lost end of a burst shows in two round trips (RFC 8985 7); 0 to 2 switch it off |
 //! | `tcp_recovery` | 1 | losses are found by when segments were sent (RFC 8985); 2 and 4 are its switches |
@@ -89,6 +91,8 @@
 //! | `with_tcp_nodelay` | `TCP_NODELAY` | off, on | off: small segments wait for one another |
 //! | `with_tcp_cork` | `TCP_CORK` | off, on | off |
 //! | `with_tcp_thin_linear_timeouts` | `TCP_THIN_LINEAR_TIMEOUTS` | off, on | `tcp_thin_linear_timeouts` |
+//! | `with_tos` | `IP_TOS`, `IPV6_TCLASS` | 0 to 255; the lower two bits are ECN's | 0, best effort |
+//! | `with_ttl` | `IP_TTL`, `IPV6_UNICAST_HOPS` | 1 to 255 routers | the stack's, 64 |
 //! | `with_tcp_congestion` | `TCP_CONGESTION` | `reno`, `cubic` | `tcp_congestion_control` |
 //! | `with_tcp_maxseg` | `TCP_MAXSEG` | 88 to 32767 bytes | what the MTU allows |
 //! | `with_tcp_rto_max_ms` | `TCP_RTO_MAX_MS` | 1000 to 120000 ms | `tcp_rto_max_ms` |

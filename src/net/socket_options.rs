@@ -146,6 +146,26 @@ impl TcpStream {
         self.with(|conn, _| conn.tcp_congestion())
     }
 
+    /// `IP_TOS`, or `IPV6_TCLASS`: the differentiated services of every packet, in the upper six bits. Default 0.
+    pub fn set_tos(&self, tos: u8) -> io::Result<()> {
+        self.change(|options| options.with_tos(tos))
+    }
+
+    /// `IP_TOS`, or `IPV6_TCLASS`.
+    pub fn tos(&self) -> io::Result<u8> {
+        Ok(self.options()?.tos())
+    }
+
+    /// `IP_TTL`, or `IPV6_UNICAST_HOPS`: routers that a packet may pass, 1 to 255; 0 inherits the net's, 64.
+    pub fn set_ttl(&self, hops: u8) -> io::Result<()> {
+        self.change(|options| options.with_ttl(hops))
+    }
+
+    /// `IP_TTL`, or `IPV6_UNICAST_HOPS`, if it was set.
+    pub fn ttl(&self) -> io::Result<Option<u8>> {
+        Ok(self.options()?.ttl())
+    }
+
     /// `SO_SNDBUF`: bytes that may be queued for sending; doubled, as Linux does.
     pub fn set_send_buffer_size(&self, bytes: usize) -> io::Result<()> {
         self.change(|options| options.with_send_buffer_size(saturated(bytes)))

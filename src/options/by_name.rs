@@ -8,12 +8,17 @@ use super::{MSS_DEFAULT, Options, OutOfRange, TcpKeepalive};
 use crate::config::Sysctl;
 use crate::liveness::handshake::defer_accept_retransmits;
 use crate::time::Duration;
+use crate::wire::IpOptions;
 
 impl Options {
     /// The names that [`Options::set`] and [`Options::get`] know.
     pub const NAMES: &[&str] = &[
         "IPV6_RECVERR",
+        "IPV6_TCLASS",
+        "IPV6_UNICAST_HOPS",
         "IP_RECVERR",
+        "IP_TOS",
+        "IP_TTL",
         "SO_KEEPALIVE",
         "SO_RCVBUF",
         "SO_SNDBUF",
@@ -60,6 +65,8 @@ impl Options {
     pub fn get(&self, name: &str, sysctl: &Sysctl) -> Option<i32> {
         let value = match name {
             "IP_RECVERR" | "IPV6_RECVERR" => u32::from(self.ip_recverr()),
+            "IP_TOS" | "IPV6_TCLASS" => u32::from(self.tos()),
+            "IP_TTL" | "IPV6_UNICAST_HOPS" => u32::from(self.ip_options(IpOptions::LINUX).hop_limit),
             "SO_KEEPALIVE" => u32::from(self.keepalive()),
             "SO_RCVBUF" => self.recv_buffer_size(sysctl),
             "SO_SNDBUF" => self.send_buffer_size(sysctl),
@@ -95,6 +102,13 @@ impl Options {
         let on = value != 0;
         Ok(match option {
             "IP_RECVERR" | "IPV6_RECVERR" => self.with_ip_recverr(on),
+            "IPV6_TCLASS" if value == -1 => self.with_tos(0),
+            "IP_TOS" | "IPV6_TCLASS" => self.with_tos(u8::try_from(value).map_err(|_| OutOfRange { option })?),
+            "IP_TTL" | "IPV6_UNICAST_HOPS" => match value {
+                -1 => self.with_ttl(0),
+                1..=255 => self.with_ttl(value as u8),
+                _ => return Err(OutOfRange { option }),
+            },
             "SO_KEEPALIVE" => self.with_keepalive(on),
             // Linux compares a buffer as unsigned with its largest: what is negative asks for that.
             "SO_RCVBUF" => self.with_recv_buffer_size(value.cast_unsigned()),

@@ -1,10 +1,11 @@
 //! What holds for a connection: its override, or else the sysctl, read at each use.
 
-use super::{CORK, KEEPALIVE, LINGER, NODELAY, Options, RECVERR, THIN_LINEAR};
+use super::{CONGESTION, CORK, CUBIC, KEEPALIVE, LINGER, NODELAY, Options, RECVERR, THIN_LINEAR};
 use crate::config::Sysctl;
 use crate::congestion::CongestionControl;
 use crate::liveness::handshake::defer_accept_secs;
 use crate::time::Duration;
+use crate::wire::IpOptions;
 
 impl Options {
     /// Whether `SO_KEEPALIVE` is on.
@@ -55,11 +56,29 @@ impl Options {
         self.tcp_thin_linear_timeouts() || sysctl.tcp_thin_linear_timeouts != 0
     }
 
+    /// What `IP_TOS` was set to.
+    pub const fn tos(&self) -> u8 {
+        self.tos
+    }
+
+    /// What `IP_TTL` was set to, if it was.
+    pub const fn ttl(&self) -> Option<u8> {
+        if self.ttl == 0 { None } else { Some(self.ttl) }
+    }
+
+    /// What the IP header of every packet says, besides what `ip`, the stack's own, says.
+    pub const fn ip_options(&self, ip: IpOptions) -> IpOptions {
+        let hop_limit = if self.ttl == 0 { ip.hop_limit } else { self.ttl };
+        let dscp = if self.tos == 0 { ip.dscp } else { self.tos >> 2 };
+        IpOptions { hop_limit, dscp, ..ip }
+    }
+
     /// Who decides how much may be in flight.
     pub const fn tcp_congestion(&self, sysctl: &Sysctl) -> CongestionControl {
-        match self.congestion {
-            Some(control) => control,
-            None => sysctl.tcp_congestion_control,
+        match (self.switches & CONGESTION != 0, self.switches & CUBIC != 0) {
+            (false, _) => sysctl.tcp_congestion_control,
+            (true, true) => CongestionControl::Cubic,
+            (true, false) => CongestionControl::Reno,
         }
     }
 

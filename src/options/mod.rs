@@ -66,13 +66,14 @@ pub struct Options {
     keepintvl_s: u16,
     linger_s: u16,
     max_segment: u16,
-    linger2_s: i16,
+    linger2_s: i8,
     keepcnt: u8,
     syncnt: u8,
     defer_accept: u8,
     delack_max_ms: u8,
     switches: u8,
-    congestion: Option<CongestionControl>,
+    tos: u8,
+    ttl: u8,
 }
 
 const KEEPALIVE: u8 = 1;
@@ -81,7 +82,12 @@ const CORK: u8 = 4;
 const LINGER: u8 = 8;
 const THIN_LINEAR: u8 = 16;
 const RECVERR: u8 = 32;
+/// `TCP_CONGESTION` was set, and to CUBIC.
+const CONGESTION: u8 = 64;
+const CUBIC: u8 = 128;
 
+/// The bits of the IP header's second byte that are ECN's (RFC 3168 5).
+const ECN_BITS: u8 = 3;
 /// Largest `TCP_KEEPIDLE` and `TCP_KEEPINTVL`, in seconds (Linux `MAX_TCP_KEEPIDLE`).
 const KEEP_SECONDS_MAX: u64 = 32_767;
 /// Largest `TCP_KEEPCNT` and `TCP_SYNCNT` (Linux `MAX_TCP_KEEPCNT`, `MAX_TCP_SYNCNT`).
@@ -120,7 +126,8 @@ impl Options {
             defer_accept: 0,
             delack_max_ms: 0,
             switches: 0,
-            congestion: None,
+            tos: 0,
+            ttl: 0,
         }
     }
 
@@ -187,7 +194,8 @@ impl Options {
     /// everything else anew (Linux `tcp_reinit_congestion_control`).
     #[must_use]
     pub const fn with_tcp_congestion(mut self, control: Option<CongestionControl>) -> Self {
-        self.congestion = control;
+        self.switch(CONGESTION, control.is_some());
+        self.switch(CUBIC, matches!(control, Some(CongestionControl::Cubic)));
         self
     }
 
@@ -212,9 +220,9 @@ impl Options {
         self.linger2_s = if secs < 0 {
             -1
         } else if secs > LINGER2_MAX_S {
-            LINGER2_MAX_S as i16
+            LINGER2_MAX_S as i8
         } else {
-            secs as i16
+            secs as i8
         };
         self
     }
@@ -271,6 +279,22 @@ impl Options {
     #[must_use]
     pub const fn with_ip_recverr(mut self, on: bool) -> Self {
         self.switch(RECVERR, on);
+        self
+    }
+
+    /// `IP_TOS` (`IPV6_TCLASS` over IPv6): the differentiated services of every packet, in the upper six bits (RFC 2474;
+    /// RFC 9293 3.9.1.7 [MUST-48], 3.9.2 [SHLD-22]). The lower two are ECN's, and stay TCP's own. Default 0.
+    #[must_use]
+    pub const fn with_tos(mut self, tos: u8) -> Self {
+        self.tos = tos & !ECN_BITS;
+        self
+    }
+
+    /// `IP_TTL` (`IPV6_UNICAST_HOPS` over IPv6): routers that a packet may pass, 1 to 255; 0 inherits what the stack
+    /// was made with, 64 on Linux (RFC 9293 3.9.2 [MUST-49]).
+    #[must_use]
+    pub const fn with_ttl(mut self, hops: u8) -> Self {
+        self.ttl = hops;
         self
     }
 

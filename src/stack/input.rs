@@ -83,13 +83,13 @@ impl Stack {
             let before = established(conn);
             let reply = conn.handle_marked_segment(now, &segment, ecn, sysctl, queues);
             let reset = conn.death().is_some() && segment.header.flags.contains(Flags::RST);
-            (reply, before && reset)
+            (reply, before && reset, *conn.options())
         });
-        let Some((reply, reset)) = outcome else { return };
+        let Some((reply, reset, options)) = outcome else { return };
         self.stats.estab_resets += u64::from(reset);
         if let Some(header) = reply {
             self.stats.challenge_acks += u64::from(!header.flags.contains(Flags::RST));
-            self.reply(flow, header);
+            self.reply_as(&options, flow, header);
         }
     }
 
@@ -110,7 +110,7 @@ impl Stack {
         let Some(half) = self.half_open.get_at_mut(index) else { return };
         match half.block.handle_segment(now, segment, &self.config.sysctl, &options, room) {
             HalfOpenVerdict::Nothing => self.note_overflow(room, segment),
-            HalfOpenVerdict::Reply(header) => self.reply(flow, header),
+            HalfOpenVerdict::Reply(header) => self.reply_as(&options, flow, header),
             HalfOpenVerdict::Gone => {
                 self.stats.attempt_fails += 1;
                 self.remove_half_open(index);

@@ -237,6 +237,6 @@ impl Stack {
             listener.half_open += 1;
             listener.young += 1;
         }
-        self.reply(flow, syn_ack);
+        self.reply_as(&options, flow, syn_ack);
     }
 }

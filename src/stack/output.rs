@@ -2,10 +2,11 @@
 
 use super::{ConnId, Stack};
 use crate::buf::SendBuffer;
+use crate::options::Options;
 use crate::stats::Stats;
 use crate::tcp::EmitKind;
 use crate::time::Instant;
-use crate::wire::{self, Echo, Flags, Flow, Header};
+use crate::wire::{self, Echo, Flags, Flow, Header, IpOptions};
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::net::IpAddr;
@@ -36,7 +37,7 @@ impl Transmit {
 /// An answer that belongs to no connection, or must not wait for one.
 #[derive(Debug)]
 pub(super) enum Reply {
-    Segment { flow: Flow, header: Header },
+    Segment { flow: Flow, header: Header, ip: IpOptions },
     Echo { source: IpAddr, destination: IpAddr, ident: u16, seq_no: u16, data: Vec<u8> },
 }
 
@@ -44,9 +45,9 @@ pub(super) enum Reply {
 const REPLIES_MAX: usize = 256;
 
 /// Queues a segment that answers at once.
-pub(super) fn push_reply(replies: &mut VecDeque<Reply>, stats: &mut Stats, flow: Flow, header: Header) {
+pub(super) fn push_reply(replies: &mut VecDeque<Reply>, stats: &mut Stats, flow: Flow, header: Header, ip: IpOptions) {
     if replies.len() < REPLIES_MAX {
-        replies.push_back(Reply::Segment { flow, header });
+        replies.push_back(Reply::Segment { flow, header, ip });
     } else {
         stats.replies_dropped += 1;
     }
@@ -86,7 +87,13 @@ impl Stack {
     }
 
     pub(super) fn reply(&mut self, flow: Flow, header: Header) {
-        push_reply(&mut self.replies, &mut self.stats, flow, header);
+        self.reply_as(&Options::new(), flow, header);
+    }
+
+    /// An answer that a connection or a listener with these options gives.
+    pub(super) fn reply_as(&mut self, options: &Options, flow: Flow, header: Header) {
+        let ip = options.ip_options(self.config.ip);
+        push_reply(&mut self.replies, &mut self.stats, flow, header, ip);
     }
 
     pub(super) fn reply_to_echo(&mut self, echo: &Echo<'_>) {
@@ -108,9 +115,9 @@ impl Stack {
     fn transmit_reply(&mut self, packet: &mut [u8]) -> Option<Transmit> {
         loop {
             let written = match self.replies.pop_front()? {
-                Reply::Segment { flow, header } => {
+                Reply::Segment { flow, header, ip } => {
                     self.count(&header, false);
-                    wire::emit(&flow, self.config.ip, &header, 0, |_| {}, packet)
+                    wire::emit(&flow, ip, &header, 0, |_| {}, packet)
                 }
                 Reply::Echo { source, destination, ident, seq_no, data } => {
                     self.stats.icmp_out_echo_reps += 1;
@@ -133,7 +140,7 @@ impl Stack {
             let written = self.with(index, None, |conn, sysctl, queues| {
                 let emit = conn.poll_transmit(now, sysctl, queues)?;
                 let fill = |payload: &mut [u8]| queues.copy_out(emit.offset, payload);
-                let ip = wire::IpOptions { ecn: emit.ecn, ..ip };
+                let ip = IpOptions { ecn: emit.ecn, ..conn.options().ip_options(ip) };
                 let len = wire::emit(&conn.flow(), ip, &emit.header, emit.len, fill, packet).ok()?;
                 Some((len, emit))
             });

@@ -147,8 +147,9 @@ impl Stack {
         let Some(entry) = self.conns.get_at_mut(index) else { return };
         let mut queues = Streams::new();
         let flow = entry.conn.flow();
+        let ip = entry.conn.options().ip_options(self.config.ip);
         while let Some(emit) = entry.conn.poll_transmit(now, sysctl, &mut queues) {
-            super::output::push_reply(&mut self.replies, &mut self.stats, flow, emit.header);
+            super::output::push_reply(&mut self.replies, &mut self.stats, flow, emit.header, ip);
         }
         let Some(block) = entry.conn.take_time_wait(now) else { return };
         entry.in_demux = false;

@@ -74,7 +74,7 @@ impl Stack {
             HalfOpenVerdict::Reply(header) => {
                 self.stats.timeouts += 1;
                 self.stats.retrans_segs += 1;
-                self.reply(flow, header);
+                self.reply_as(&options, flow, header);
             }
             HalfOpenVerdict::Gone => {
                 self.stats.attempt_fails += 1;

@@ -12,8 +12,6 @@ const IGNORED: &[Row] = &[
     ("SO_BUSY_POLL", 0, &[], "nothing is waited for"),
     ("SO_MAX_PACING_RATE", -1, &[-1, 0xffff_ffff], "sending is not paced"),
     ("SO_OOBINLINE", 0, &[1], "urgent data is read in line"),
-    ("IP_TOS", 0, &[], "seen only by a packet that says its tos, which then differs"),
-    ("IPV6_TCLASS", 0, &[], "the same"),
     ("IP_MTU_DISCOVER", 1, &[0, 1, 2], "scripts do not see DF; see `inject` for what 0 means"),
     ("IPV6_MTU_DISCOVER", 1, &[1, 2], "there are no fragments"),
     ("IP_BIND_ADDRESS_NO_PORT", 0, &[], "ports are chosen at connect anyway"),
@@ -25,9 +23,7 @@ const IGNORED: &[Row] = &[
 const MISSING: &[&str] = &[
     "IP_FREEBIND",
     "IP_TRANSPARENT",
-    "IP_TTL",
     "IPV6_RECVERR",
-    "IPV6_UNICAST_HOPS",
     "SO_ATTACH_FILTER",
     "SO_MEMINFO",
     "SO_RCVLOWAT",

@@ -154,6 +154,12 @@ fn with_option(options: Options, name: &str, value: &Expr) -> Result<Options, Re
         "SO_SNDBUF" => options.with_send_buffer_size(positive()?),
         "SO_RCVBUF" => options.with_recv_buffer_size(positive()?),
         "IP_RECVERR" => options.with_ip_recverr(value != 0),
+        "IP_TOS" | "IPV6_TCLASS" | "IP_TTL" | "IPV6_UNICAST_HOPS" => {
+            let mut options = options;
+            let value = i32::try_from(value).map_err(|_| Refusal::Invalid)?;
+            options.set(name, value).expect("a name of ours")?;
+            options
+        }
         "TCP_NODELAY" => options.with_tcp_nodelay(value != 0),
         "TCP_CORK" => options.with_tcp_cork(value != 0),
         "TCP_KEEPIDLE" => options.with_tcp_keepalive(&keepalive.with_time(seconds()?))?,
@@ -189,6 +195,7 @@ fn read_option(options: &Options, host: &Host, name: &str) -> Result<i64, String
         "SO_SNDBUF" => i64::from(options.send_buffer_size(sysctl)),
         "SO_RCVBUF" => 2 * i64::from(options.window_bytes(sysctl)),
         "IP_RECVERR" => i64::from(options.ip_recverr()),
+        "IP_TOS" | "IPV6_TCLASS" | "IP_TTL" | "IPV6_UNICAST_HOPS" => options.get(name, sysctl).map_or(0, i64::from),
         "TCP_NODELAY" => i64::from(options.tcp_nodelay()),
         "TCP_CORK" => i64::from(options.tcp_cork()),
         "TCP_KEEPIDLE" => options.keepalive_time(sysctl).as_secs().cast_signed(),
