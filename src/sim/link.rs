@@ -26,6 +26,11 @@ pub struct Link {
     pub reorder_by: Duration,
     /// Packets out of a thousand of which one bit is flipped. Default 0.
     pub corrupt_permille: u16,
+    /// Packets out of a thousand that are marked instead of dropped, if they say that they are ECN-capable (RFC 3168
+    /// 5). Default 0.
+    pub mark_permille: u16,
+    /// With so many bytes waiting for a limited rate, each way, ECN-capable packets are marked. Default: never.
+    pub mark_from_bytes: u32,
     /// What passes each second, in bytes; unlimited by default.
     pub rate: Option<NonZeroU32>,
     /// Bytes that may wait for a limited rate, each way; what comes on top is lost. Default 65,536.
@@ -47,6 +52,8 @@ impl Link {
             reorder_permille: 0,
             reorder_by: Duration::from_millis(30),
             corrupt_permille: 0,
+            mark_permille: 0,
+            mark_from_bytes: u32::MAX,
             rate: None,
             queue_bytes: 65_536,
             mtu: u16::MAX,
@@ -103,6 +110,8 @@ pub(super) struct Passage {
     pub(super) arrivals: [Option<Instant>; 2],
     /// The bit to flip, counted modulo the packet's length.
     pub(super) flip: Option<u64>,
+    /// Whether it is marked, if it may be.
+    pub(super) mark: bool,
     pub(super) notes: Notes,
 }
 
@@ -116,13 +125,14 @@ impl Wire {
     pub(super) fn pass(&mut self, now: Instant, way: Way, len: usize, rng: &mut Rng) -> Passage {
         let link = self.link;
         let lane = &mut self.lanes[way as usize];
-        let lost = |notes| Passage { arrivals: [None; 2], flip: None, notes };
+        let lost = |notes| Passage { arrivals: [None; 2], flip: None, mark: false, notes };
         if link.cut.stops(way) {
             return lost(Notes::CUT);
         }
         if len > usize::from(link.mtu) {
             return lost(Notes::TOO_LONG);
         }
+        let busy = lane.waiting(now, &link) >= u64::from(link.mark_from_bytes);
         let Some(left_at) = lane.enqueue(now, len, &link) else { return lost(Notes::QUEUE_FULL) };
         if rng.happens(link.loss_permille) {
             return lost(Notes::LOST);
@@ -144,11 +154,19 @@ impl Wire {
         if flip.is_some() {
             notes.add(Notes::CORRUPTED);
         }
-        Passage { arrivals: [Some(arrival), again], flip, notes }
+        // Not asked where it cannot happen, so that a seed says the same without it.
+        let mark = busy || (link.mark_permille > 0 && rng.happens(link.mark_permille));
+        Passage { arrivals: [Some(arrival), again], flip, mark, notes }
     }
 }
 
 impl Lane {
+    /// Bytes that wait for the rate.
+    fn waiting(&self, now: Instant, link: &Link) -> u64 {
+        let rate = link.rate.map_or(0, |rate| u64::from(rate.get()));
+        self.free_at.since(now).as_micros() as u64 * rate / 1_000_000
+    }
+
     /// When the last byte of a packet will have left; `None` if the queue before the link is full.
     fn enqueue(&mut self, now: Instant, len: usize, link: &Link) -> Option<Instant> {
         let Some(rate) = link.rate else { return Some(now) };
@@ -194,6 +212,7 @@ impl Notes {
     pub(super) const INJECTED: Self = Self::bit(1 << 11);
     pub(super) const ANSWERED: Self = Self::bit(1 << 12);
     pub(super) const ANSWER: Self = Self::bit(1 << 13);
+    pub(super) const MARKED: Self = Self::bit(1 << 14);
 
     const fn bit(bits: u16) -> Self {
         Self { bits, said: [""; SAID_MAX] }
@@ -216,7 +235,7 @@ impl Notes {
 /// The notes in words, separated by commas; empty if there is nothing to say.
 impl fmt::Display for Notes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const WORDS: [(Notes, &str); 14] = [
+        const WORDS: [(Notes, &str); 15] = [
             (Notes::INJECTED, "injected"),
             (Notes::TAKEN, "taken out on the way"),
             (Notes::DELAYED, "delayed on the way"),
@@ -231,6 +250,7 @@ impl fmt::Display for Notes {
             (Notes::HELD_BACK, "held back"),
             (Notes::DUPLICATED, "duplicated"),
             (Notes::CORRUPTED, "corrupted"),
+            (Notes::MARKED, "marked"),
         ];
         let said = self.said.iter().copied().filter(|words| !words.is_empty());
         let marked = WORDS.iter().filter(|(note, _)| self.bits & note.bits != 0).map(|&(_, words)| words);

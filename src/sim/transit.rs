@@ -6,6 +6,7 @@ use super::trace::Record;
 use super::{HostId, Sim};
 use crate::stack::Transmit;
 use crate::time::{Duration, Instant};
+use crate::wire;
 use alloc::boxed::Box;
 use bytes::Bytes;
 use core::net::IpAddr;
@@ -142,9 +143,16 @@ impl Sim {
         }
         let way = if from < to { Way::AToB } else { Way::BToA };
         let Some(wire) = self.links.get_mut(&link) else { return Crossed::lost(Notes::NO_ROUTE) };
-        let Passage { arrivals, flip, notes } = wire.pass(self.now, way, packet.len(), &mut self.rng);
+        let Passage { arrivals, flip, mark, notes } = wire.pass(self.now, way, packet.len(), &mut self.rng);
         noted.add(notes);
         let entered = packet.clone();
+        if mark {
+            let mut marked = packet.to_vec();
+            if wire::mark_congestion(&mut marked) == Ok(true) {
+                packet = marked.into();
+                noted.add(Notes::MARKED);
+            }
+        }
         if let Some(bit) = flip {
             packet = with_flipped_bit(&packet, bit);
         }

@@ -30,4 +30,4 @@ pub use icmp_emit::{emit_echo_reply, emit_icmp_error};
 pub use ip::{Ecn, IpOptions};
 pub use parse::{Packet, parse};
 pub use tcp_options::{SackBlock, SackBlocks, TcpOptions, Timestamps};
-pub use translate::{translate, translate_icmp_error};
+pub use translate::{mark_congestion, translate, translate_icmp_error};

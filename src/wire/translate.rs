@@ -7,7 +7,7 @@
 use super::error::ParseError;
 use super::flow::Flow;
 use super::icmp::ICMP_HEADER_LEN;
-use super::ip::{self, Addresses};
+use super::ip::{self, Addresses, Ecn};
 use super::parse::{Packet, parse};
 use core::net::{IpAddr, SocketAddr};
 use core::ops::Range;
@@ -65,6 +65,30 @@ pub fn translate_icmp_error(packet: &mut [u8], destination: SocketAddr) -> Resul
     };
     message[2..4].copy_from_slice(&(!sum).to_be_bytes());
     Ok(())
+}
+
+/// Marks a packet as having met congestion, as a router does instead of dropping it (RFC 3168 5). Returns whether it did:
+/// only a packet that says it is ECN-capable may be marked.
+///
+/// # Errors
+///
+/// What [`parse`] finds wrong. The packet is unchanged then.
+pub fn mark_congestion(packet: &mut [u8]) -> Result<bool, ParseError> {
+    let ip = ip::parse(packet)?;
+    let capable = ip.ecn != Ecn::NotEct;
+    match ip.addresses {
+        _ if !capable => {}
+        Addresses::V4 { .. } => {
+            let mut ip = Ipv4Packet::new_unchecked(packet);
+            ip.set_ecn(3);
+            ip.fill_checksum();
+        }
+        Addresses::V6 { .. } => {
+            let mut ip = Ipv6Packet::new_unchecked(packet);
+            ip.set_traffic_class(ip.traffic_class() | 3);
+        }
+    }
+    Ok(capable)
 }
 
 fn same_family(of: IpAddr, addresses: [IpAddr; 2]) -> Result<(), ParseError> {
