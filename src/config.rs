@@ -133,11 +133,10 @@ sysctls! {
     tcp_dsack: u8 = 1, (0..=255);
     /// Not 0: window scaling is offered.
     tcp_window_scaling: u8 = 1, (0..=255);
-    /// ECN (RFC 3168): 0: never; 1: asked for and granted; 2: granted. Linux's 3, 4 and 5 ask for and grant accurate ECN
-    /// (RFC 9768), too, and mean 1, 1 and 2 here.
-    tcp_ecn: u8 = 2, (0..=5);
+    /// ECN (RFC 3168): 0: never; 1: asked for and granted; 2: granted.
+    tcp_ecn: u8 = 2, (0..=2);
     /// Not 0: a SYN that was lost asks for ECN no more.
-    tcp_ecn_fallback: u8 = 1, (0..=255);
+    tcp_ecn_fallback: u8 = 1, (0..=1);
     /// Not 0: thin streams time out linearly.
     tcp_thin_linear_timeouts: u8 = 0, (0..=255);
     /// 3 or 4: probe for a loss at the end of a burst (RFC 8985 7); otherwise not.

@@ -95,6 +95,11 @@ const SET: &[Row] = &[
         "TCP_NOTSENT_LOWAT",
         &[(-1, Some(-1)), (0, Some(0)), (1, Some(1)), (5555, Some(5555)), (i32::MAX, Some(i32::MAX))],
     ),
+    // On a TCP socket the bits of ECN stay TCP's.
+    ("IP_TOS", &[(-1, Some(252)), (0, Some(0)), (3, Some(0)), (4, Some(4)), (0xb9, Some(0xb8)), (257, Some(0))]),
+    ("IPV6_TCLASS", &[(-2, None), (-1, Some(0)), (3, Some(0)), (0xb9, Some(0xb8)), (255, Some(252)), (256, None)]),
+    ("IP_TTL", &[(-2, None), (-1, Some(64)), (0, None), (1, Some(1)), (255, Some(255)), (256, None)]),
+    ("IPV6_UNICAST_HOPS", &[(-2, None), (-1, Some(64)), (1, Some(1)), (255, Some(255)), (256, None)]),
     // Rounded up to ticks: 1001 was measured as 1004.
     (
         "TCP_RTO_MAX_MS",
@@ -137,6 +142,10 @@ const SET: &[Row] = &[
 /// What a fresh socket reads.
 const DEFAULTS: &[(&str, i32)] = &[
     ("IPV6_RECVERR", 0),
+    ("IPV6_TCLASS", 0),
+    ("IPV6_UNICAST_HOPS", 64),
+    ("IP_TOS", 0),
+    ("IP_TTL", 64),
     ("IP_RECVERR", 0),
     ("SO_KEEPALIVE", 0),
     ("SO_RCVBUF", 131_072),

@@ -34,7 +34,7 @@
 //!
 //! # Side by side
 //!
-//! `cargo test --test kernel` asks the kernel it runs on. In 180 scenarios a socket of that kernel, in a namespace of
+//! `cargo test --test kernel` asks the kernel it runs on. In 182 scenarios a socket of that kernel, in a namespace of
 //! its own, and a stack in virtual time live through the same calls, the same packets and the same hole: same packets,
 //! same order, same errno at death. Times are compared wait by wait, since in a kernel each wait starts at the late end
 //! of the one before: a kernel may be late by its rounding to ticks and by the width of its timer wheel's bucket (at
@@ -65,7 +65,7 @@
 //! - **Options**: `SO_SNDBUF` and `SO_RCVBUF` have no `wmem_max` and `rmem_max` above them. The window is not kept a
 //!   segment below the receive buffer, as Linux keeps `TCP_WINDOW_CLAMP` of a connection that set none.
 //! - **`tcp_retries1`**: there are no routes to look up anew. The application is told instead, which Linux does not.
-//! - **ECN** is neither asked for nor accepted.
+//! - **ECN** is RFC 3168's; accurate ECN (RFC 9768), which Linux has from 7.0 on, is not spoken.
 //! - **Small segments** are resent as they were; Linux merges them up to the MSS.
 //! - **Data in the fast path** is told from other data as Linux tells it, but for the kernel's memory: of small
 //!   segments behind others that nobody has read, it counts about every fifth as an answer to a probe; here none does.

@@ -179,8 +179,9 @@ mod tests {
 
     #[test]
     fn every_option_stands_here() {
-        let options = source("src/options/mod.rs");
-        let methods = options.split("impl Options {").nth(1).unwrap().split("fn with_").skip(1);
+        let files = ["src/options/mod.rs", "src/options/network.rs"].map(source);
+        let methods =
+            files.iter().flat_map(|file| file.split("impl Options {").nth(1).unwrap().split("fn with_").skip(1));
         let names: Vec<_> = methods.map(|rest| rest.split('(').next().unwrap()).collect();
         assert!(names.len() > 12, "{names:?}");
         for name in names {

@@ -103,10 +103,13 @@ impl Options {
         Ok(match option {
             "IP_RECVERR" | "IPV6_RECVERR" => self.with_ip_recverr(on),
             "IPV6_TCLASS" if value == -1 => self.with_tos(0),
-            "IP_TOS" | "IPV6_TCLASS" => self.with_tos(u8::try_from(value).map_err(|_| OutOfRange { option })?),
-            "IP_TTL" | "IPV6_UNICAST_HOPS" => match value {
-                -1 => self.with_ttl(0),
-                1..=255 => self.with_ttl(value as u8),
+            // Linux takes the low byte, whatever stands above it.
+            "IP_TOS" => self.with_tos(value.to_le_bytes()[0]),
+            "IPV6_TCLASS" => self.with_tos(u8::try_from(value).map_err(|_| OutOfRange { option })?),
+            // Deviates: 0 is refused for IPv6, too, where Linux sends what nobody forwards.
+            "IP_TTL" | "IPV6_UNICAST_HOPS" => match u8::try_from(value) {
+                Ok(hops @ 1..) => self.with_ttl(hops),
+                Err(_) if value == -1 => self.with_ttl(0),
                 _ => return Err(OutOfRange { option }),
             },
             "SO_KEEPALIVE" => self.with_keepalive(on),

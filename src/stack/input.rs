@@ -6,6 +6,25 @@ use crate::time::Instant;
 use crate::wire::{self, Ecn, Flags, Flow, FlowKey, IcmpError, Packet, ParseError, Segment};
 use bytes::Bytes;
 
+/// A segment, where it came from, and the packet it came in.
+struct Arrived<'p> {
+    flow: Flow,
+    segment: Segment<'p>,
+    ecn: Ecn,
+    /// The packet, if it may be kept.
+    frame: Option<Bytes>,
+}
+
+impl Arrived<'_> {
+    /// A SYN in a marked packet does not ask for ECN, whatever its flags say: who follows RFC 3168 marks none. Who asks
+    /// for accurate ECN may (RFC 9768 3.2.1; `tcp_ecn_create_request`).
+    fn ask_for_no_ecn_if_marked(&mut self) {
+        if self.ecn != Ecn::NotEct && !self.segment.header.flags.contains(Flags::AE) {
+            self.segment.header.flags = self.segment.header.flags.without(ECN_ASKS);
+        }
+    }
+}
+
 impl Stack {
     /// An IP packet arrived; payload that is kept is copied.
     ///
@@ -34,7 +53,7 @@ impl Stack {
             Packet::Tcp { flow, segment, ecn } if self.config.is_ours(flow.local.ip()) => {
                 self.stats.in_segs += 1;
                 log::trace!("< {} > {} {:?}", flow.remote, flow.local, segment.header);
-                self.route(now, flow, &segment, ecn, frame);
+                self.route(now, Arrived { flow, segment, ecn, frame });
                 Ok(())
             }
             Packet::Icmp(error) if self.config.is_ours(error.flow.local.ip()) => {
@@ -49,13 +68,16 @@ impl Stack {
         }
     }
 
-    fn route(&mut self, now: Instant, flow: Flow, segment: &Segment<'_>, ecn: Ecn, frame: Option<Bytes>) {
-        let key = FlowKey::from(flow);
+    fn route(&mut self, now: Instant, mut arrived: Arrived<'_>) {
+        let key = FlowKey::from(arrived.flow);
         match self.find(&key) {
-            Some(Owner::Conn(index)) => self.deliver(now, index, flow, segment, ecn, frame),
-            Some(Owner::HalfOpen(index)) => self.deliver_half_open(now, index, flow, segment, ecn, frame),
-            Some(Owner::TimeWait(index)) => self.deliver_time_wait(now, index, flow, segment),
-            None => self.deliver_new(now, flow, &without_ecn(segment, ecn), None),
+            Some(Owner::Conn(index)) => self.deliver(now, index, arrived),
+            Some(Owner::HalfOpen(index)) => self.deliver_half_open(now, index, arrived),
+            Some(Owner::TimeWait(index)) => self.deliver_time_wait(now, index, arrived),
+            None => {
+                arrived.ask_for_no_ecn_if_marked();
+                self.deliver_new(now, arrived.flow, &arrived.segment, None);
+            }
         }
     }
 
@@ -69,8 +91,8 @@ impl Stack {
         self.demux.find(key, is).map(Owner::unpack)
     }
 
-    fn deliver(&mut self, now: Instant, index: u32, flow: Flow, segment: &Segment<'_>, ecn: Ecn, frame: Option<Bytes>) {
-        let mut segment = *segment;
+    fn deliver(&mut self, now: Instant, index: u32, arrived: Arrived<'_>) {
+        let Arrived { flow, mut segment, ecn, frame } = arrived;
         if !segment.payload.is_empty() && !self.has_memory() {
             // The peer sends its text again; an attacker gains nothing [A47]. What it acknowledges or resets counts,
             // or else a full send queue could never drain.
@@ -83,25 +105,18 @@ impl Stack {
             let before = established(conn);
             let reply = conn.handle_marked_segment(now, &segment, ecn, sysctl, queues);
             let reset = conn.death().is_some() && segment.header.flags.contains(Flags::RST);
-            (reply, before && reset, *conn.options())
+            (reply.map(|header| (header, *conn.options())), before && reset)
         });
-        let Some((reply, reset, options)) = outcome else { return };
+        let Some((reply, reset)) = outcome else { return };
         self.stats.estab_resets += u64::from(reset);
-        if let Some(header) = reply {
+        if let Some((header, options)) = reply {
             self.stats.challenge_acks += u64::from(!header.flags.contains(Flags::RST));
             self.reply_as(&options, flow, header);
         }
     }
 
-    fn deliver_half_open(
-        &mut self,
-        now: Instant,
-        index: u32,
-        flow: Flow,
-        segment: &Segment<'_>,
-        ecn: Ecn,
-        frame: Option<Bytes>,
-    ) {
+    fn deliver_half_open(&mut self, now: Instant, index: u32, arrived: Arrived<'_>) {
+        let (flow, segment) = (arrived.flow, &arrived.segment);
         let Some(listener) = self.half_open.get_at(index).map(|half| half.listener) else { return };
         let room = self.has_accept_room(listener);
         let Some(options) = self.listener_options(listener) else {
@@ -120,7 +135,7 @@ impl Stack {
                 self.remove_half_open(index);
                 self.reply(flow, header);
             }
-            HalfOpenVerdict::Accept => return self.complete(now, index, flow, segment, ecn, frame),
+            HalfOpenVerdict::Accept => return self.complete(now, index, arrived),
         }
         if let Some(half) = self.half_open.get_at(index) {
             self.half_open_wheel.arm(index, half.block.due());
@@ -135,18 +150,10 @@ impl Stack {
     }
 
     /// The final ACK: the block becomes a connection, waits in the accept queue, and takes the segment's own content.
-    fn complete(
-        &mut self,
-        now: Instant,
-        index: u32,
-        flow: Flow,
-        segment: &Segment<'_>,
-        ecn: Ecn,
-        frame: Option<Bytes>,
-    ) {
+    fn complete(&mut self, now: Instant, index: u32, arrived: Arrived<'_>) {
         let Some(&Half { block, listener }) = self.half_open.get_at(index) else { return };
         let Some(options) = self.listener_options(listener) else { return };
-        let conn = Conn::accept(now, &block, options, &segment.header, &self.config.sysctl);
+        let conn = Conn::accept(now, &block, options, &arrived.segment.header, &self.config.sysctl);
         let Some(id) = self.insert_conn(conn, Some(Owner::HalfOpen(index))) else {
             // No room for a connection: as if the accept queue were full.
             self.stats.listen_drops += 1;
@@ -158,10 +165,12 @@ impl Stack {
         }
         self.enqueue_accept(listener, id);
         self.stats.passive_opens += 1;
-        self.deliver(now, id.0.index, flow, segment, ecn, frame);
+        self.deliver(now, id.0.index, arrived);
     }
 
-    fn deliver_time_wait(&mut self, now: Instant, index: u32, flow: Flow, segment: &Segment<'_>) {
+    fn deliver_time_wait(&mut self, now: Instant, index: u32, mut arrived: Arrived<'_>) {
+        arrived.ask_for_no_ecn_if_marked();
+        let (flow, segment) = (arrived.flow, &arrived.segment);
         let Some(block) = self.time_wait.get_at_mut(index) else { return };
         match block.handle_segment(now, segment, &self.config.sysctl) {
             TimeWaitVerdict::Nothing => {}
@@ -230,14 +239,4 @@ impl Stack {
     pub(super) fn index_of(&self, id: ConnId) -> Option<u32> {
         self.conns.get(id.0).map(|_| id.0.index)
     }
-}
-
-/// A SYN in a marked packet does not ask for ECN, whatever its flags say (`tcp_ecn_create_request`): who follows RFC 3168
-/// marks none.
-fn without_ecn<'p>(segment: &Segment<'p>, ecn: Ecn) -> Segment<'p> {
-    let mut segment = *segment;
-    if ecn != Ecn::NotEct {
-        segment.header.flags = segment.header.flags.without(ECN_ASKS);
-    }
-    segment
 }

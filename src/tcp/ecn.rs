@@ -4,7 +4,7 @@
 //! another mark instead (CE); the receiver echoes that in every ACK (ECE) until the sender says that it has slowed down
 //! (CWR), which it does as for a loss, and once a round trip.
 //!
-//! Accurate ECN (RFC 9768) is not spoken: `tcp_ecn` 3 to 5, which ask for it, mean the RFC 3168 that they fall back to.
+//! Accurate ECN (RFC 9768), which Linux has from 7.0 on, is not spoken; a SYN that asks for it is granted RFC 3168's.
 
 use super::Env;
 use super::acked::Acked;
@@ -20,13 +20,12 @@ pub(crate) const ASKS: Flags = Flags::ECE.with(Flags::CWR);
 
 /// Whether connections of ours ask for it. By default they do not: too many middleboxes once dropped such SYNs.
 const fn asks(sysctl: &Sysctl) -> bool {
-    matches!(sysctl.tcp_ecn, 1 | 3 | 4)
+    sysctl.tcp_ecn == 1
 }
 
-/// Whether this SYN asks a listener for ECN, and gets it (`tcp_ecn_create_request`). One that is marked itself comes from
-/// somebody who does not follow RFC 3168, and one with AE asks for more than there is.
+/// Whether this SYN asks a listener for ECN, and gets it (`tcp_ecn_create_request`).
 pub(super) const fn is_granted(sysctl: &Sysctl, syn: &Header) -> bool {
-    sysctl.tcp_ecn != 0 && syn.flags.contains(ASKS) && !syn.flags.contains(Flags::AE)
+    sysctl.tcp_ecn != 0 && syn.flags.contains(ASKS)
 }
 
 impl Conn {

@@ -74,8 +74,9 @@ pub enum HalfOpenVerdict {
 }
 
 impl HalfOpen {
-    /// A SYN arrived for a listener, in a packet without ECN's bits, or else without its own. `setup` names the flow, our initial sequence number and the listener's options;
-    /// send [`HalfOpen::syn_ack`] at once.
+    /// A SYN arrived for a listener. `setup` names the flow, our initial sequence number and the listener's options;
+    /// send [`HalfOpen::syn_ack`] at once. A SYN in a packet with ECN's bits should come without the flags that ask for
+    /// ECN, unless it has AE.
     pub fn new(now: Instant, setup: &Setup, syn: &Header, sysctl: &Sysctl) -> Self {
         let key = FlowKey::from(setup.flow);
         let (headers, default_mss) = if key.is_ipv4() { (40, MSS_DEFAULT_V4) } else { (60, MSS_DEFAULT_V6) };

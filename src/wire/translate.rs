@@ -67,8 +67,8 @@ pub fn translate_icmp_error(packet: &mut [u8], destination: SocketAddr) -> Resul
     Ok(())
 }
 
-/// Marks a packet as having met congestion, as a router does instead of dropping it (RFC 3168 5). Returns whether it did:
-/// only a packet that says it is ECN-capable may be marked.
+/// Marks a packet as having met congestion, as a router does instead of dropping it (RFC 3168 5). Returns whether it
+/// did: only a packet that says it is ECN-capable may be marked.
 ///
 /// # Errors
 ///

@@ -2,7 +2,7 @@
 //! unlabelled, in its order; where Linux differs, the name says so.
 
 use super::table::{Ack, Cell, Outcome, Place, Scene, Seq, is_reset_for};
-use crate::hostile::packet::{ACK, FIN, RST, SYN, Seen};
+use crate::hostile::packet::{ACK, CWR, ECE, FIN, RST, SYN, Seen};
 use longhaul::tcp::State;
 
 /// A statement about all cells to which it applies.
@@ -45,8 +45,8 @@ pub(crate) const RULES: &[Rule] = &[
     rule(
         "ev_10: LISTEN, SYN: SYN-ACK of the SYN alone, whatever else it carries",
         |cell| is_listener(cell) && cell.has(SYN) && cell.lacks(RST | ACK | FIN),
-        |_, _, got| {
-            let answers = |seen: &Seen| seen.flags == SYN | ACK && seen.ack == got.seg_seq.wrapping_add(1);
+        |cell, _, got| {
+            let answers = |seen: &Seen| seen.flags == syn_ack_for(cell) && seen.ack == got.seg_seq.wrapping_add(1);
             one(got).is_some_and(answers) && got.after == Place::HalfOpen
         },
     ),
@@ -231,9 +231,10 @@ pub(crate) const RULES: &[Rule] = &[
     rule(
         "ev_45: TIME-WAIT, a later SYN: a new connection, far from the old one's numbers",
         |cell| is_reopening(cell) && cell.lacks(FIN),
-        |_, scene, got| {
+        |cell, scene, got| {
             let isn = scene.nxt.wrapping_add(65_537);
-            one(got).is_some_and(|seen| seen.flags == SYN | ACK && seen.seq == isn) && got.after == Place::HalfOpen
+            one(got).is_some_and(|seen| seen.flags == syn_ack_for(cell) && seen.seq == isn)
+                && got.after == Place::HalfOpen
         },
     ),
     rule(
@@ -276,6 +277,11 @@ pub(crate) const RULES: &[Rule] = &[
         },
     ),
 ];
+
+/// Who asks for ECN gets it (`tcp_ecn` is 2).
+fn syn_ack_for(cell: &Cell) -> u16 {
+    SYN | ACK | if cell.has(ECE) && cell.has(CWR) { ECE } else { 0 }
+}
 
 fn is_nobody(cell: &Cell) -> bool {
     cell.place == Place::Nobody

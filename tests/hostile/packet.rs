@@ -10,6 +10,8 @@ pub(crate) const RST: u16 = 0x04;
 pub(crate) const PSH: u16 = 0x08;
 pub(crate) const ACK: u16 = 0x10;
 pub(crate) const URG: u16 = 0x20;
+pub(crate) const ECE: u16 = 0x40;
+pub(crate) const CWR: u16 = 0x80;
 
 pub(crate) const PROTOCOL_TCP: u8 = 6;
 pub(crate) const PROTOCOL_ICMP_V4: u8 = 1;
