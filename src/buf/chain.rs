@@ -48,7 +48,7 @@ pub struct Streams {
     receive_limit: usize,
 }
 
-const _: () = assert!(size_of::<Streams>() <= 416);
+const _: () = assert!(size_of::<Streams>() <= 440);
 
 impl Streams {
     /// Empty queues.

@@ -11,6 +11,7 @@
 mod assembler;
 #[cfg(feature = "alloc")]
 pub mod chain;
+mod gaps;
 #[cfg(test)]
 mod model;
 #[cfg(feature = "alloc")]

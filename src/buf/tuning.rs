@@ -1,12 +1,13 @@
-//! How far the buffers of a connection have grown with what it carries.
+//! What a receiver remembers of what it carries: how far the buffers have grown with it, and what was reported last.
 //!
 //! It stands behind the buffers, like [`super::Scoreboard`], because it means nothing while nothing is carried.
-//! `tcp::autotune` alone reads and writes it.
+//! `tcp::autotune` and `tcp::report` alone read and write it.
 
+use super::gaps::Recent;
 use crate::seq::SeqNum;
 use crate::time::Instant;
 
-/// The state of autotuning. Opaque: a [`super::ReceiveBuffer`] keeps one, and begins with [`Tuning::new`].
+/// The state of a receiver. Opaque: a [`super::ReceiveBuffer`] keeps one, and begins with [`Tuning::new`].
 #[derive(Clone, Copy, Debug)]
 pub struct Tuning {
     /// The window that may be offered, in bytes; 0 before it ever grew.
@@ -26,6 +27,8 @@ pub struct Tuning {
     /// Up to where it had read when this round trip began, and when that was.
     pub(crate) read_seq: SeqNum,
     pub(crate) read_at: Option<Instant>,
+    /// The ranges beyond a gap, as they are to be reported.
+    pub(crate) recent: Recent,
 }
 
 impl Tuning {
@@ -41,6 +44,7 @@ impl Tuning {
             space: 0,
             read_seq: SeqNum::new(0),
             read_at: None,
+            recent: Recent::NONE,
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::buf::Buffers;
 use crate::config::Sysctl;
 use crate::error::Error;
 use crate::time::Instant;
-use crate::wire::{Ecn, Flags, Header, SackBlock, Segment};
+use crate::wire::{Ecn, Flags, Header, Segment};
 
 /// What a step says of the segment.
 enum Step {
@@ -297,17 +297,6 @@ impl Conn {
             self.delayed_ack.on_duplicate(self.rcv_wnd);
         }
         Step::Reply(self.ack_header(env, buffers, old))
-    }
-
-    /// The part of a segment that lies left of `rcv_nxt`, as a block to report (RFC 2883 4).
-    pub(super) fn old_part(&self, sysctl: &Sysctl, segment: &Segment<'_>) -> Option<SackBlock> {
-        let start = segment.header.seq;
-        let end = (start + segment.payload.len() as u32).min(self.rcv_nxt);
-        (self.reports_duplicates(sysctl) && start.before(end)).then_some(SackBlock { start, end })
-    }
-
-    pub(super) fn reports_duplicates(&self, sysctl: &Sysctl) -> bool {
-        self.flags.has(ConnFlags::SACK) && sysctl.tcp_dsack != 0
     }
 
     pub(super) fn check_in_debug_builds(&self) {

@@ -22,6 +22,7 @@
 //! | `syn_sent` | what answers our SYN? |
 //! | `ack`, `acked` | what does its acknowledgment tell? |
 //! | `receive` | where does its data go, and what window do we offer? |
+//! | `report` | what is told of data beyond a gap, and of data that came twice? |
 //! | `autotune` | how far do the buffers grow? |
 //! | `output`, `emit` | what is sent next? (decided purely, then done) And why? |
 //! | `resend` | what if it must go again? |
@@ -55,6 +56,7 @@ mod output;
 mod receive;
 mod recovery;
 mod refused;
+mod report;
 mod resend;
 mod shutdown;
 mod state;

@@ -169,9 +169,7 @@ impl Conn {
     pub(super) fn segment_limit(&self, buffers: &impl Buffers) -> u32 {
         let mut mss = u32::from(self.mss);
         if self.flags.has(ConnFlags::SACK) && buffers.held() > 0 {
-            let blocks = (0..self.sack_blocks_max()).take_while(|&index| buffers.range(index).is_some()).count() as u32;
-            let option = if blocks > 0 { 4 + 8 * blocks } else { 0 };
-            mss = mss.saturating_sub(option);
+            mss = mss.saturating_sub(self.sack_option_len(buffers));
         }
         let half = if self.max_window > HALF_WINDOW_FROM { self.max_window / 2 } else { self.max_window };
         if half > 0 && mss > half { half.max(SEGMENT_MIN) } else { mss.max(1) }

@@ -10,7 +10,7 @@ use crate::buf::Buffers;
 use crate::config::Sysctl;
 use crate::seq::SeqNum;
 use crate::time::Instant;
-use crate::wire::{Ecn, Flags, Header, SackBlock, SackBlocks, Segment, TcpOptions, Timestamps};
+use crate::wire::{Ecn, Flags, Header, SackBlock, Segment, TcpOptions, Timestamps};
 
 impl Conn {
     /// Seventh, the segment text: trimmed to the window, kept in order or beyond a gap. Returns a duplicate ACK for
@@ -63,21 +63,15 @@ impl Conn {
             return Some(self.no_room_ack(env, buffers));
         }
         if advanced == 0 {
-            return Some(self.out_of_order_ack(env, buffers, received, held));
+            self.note_received(received, buffers);
+            return Some(self.ack_header(env, buffers, held));
         }
         self.heard_at = env.now;
         self.rcv_nxt += advanced as u32;
         self.measure_receive_rtt(env, header, segment.payload.len(), buffers);
         self.events.set(EventSet::READABLE, true);
-        old.map(|old| self.ack_header(env, buffers, Some(old)))
-    }
-
-    /// The part of what was received that is held already, as a block to report (RFC 2883 4).
-    fn held_part(&self, sysctl: &Sysctl, buffers: &impl Buffers, received: SackBlock) -> Option<SackBlock> {
-        let part =
-            |held: SackBlock| SackBlock { start: held.start.max(received.start), end: held.end.min(received.end) };
-        let parts = self.held_blocks(buffers).map(part).find(|part| part.start.before(part.end));
-        parts.filter(|_| self.reports_duplicates(sysctl))
+        let duplicate = old.or(held);
+        duplicate.map(|_| self.ack_header(env, buffers, duplicate))
     }
 
     /// Eighth, the FIN bit; a FIN beyond a gap waits until the gap closes.
@@ -128,32 +122,13 @@ impl Conn {
         }
     }
 
-    /// An ACK as it would leave now, with timestamps and SACK blocks. Taking it counts as sending it.
+    /// An ACK as it would leave now, with timestamps and SACK blocks, `first` before all. Taking it counts as sending it.
     pub(super) fn ack_header(&mut self, env: &Env<'_>, buffers: &impl Buffers, first: Option<SackBlock>) -> Header {
         let mut header = self.bare_header(env, buffers, self.snd_nxt, Flags::ACK);
         if first.is_some() {
-            header.options.sack = self.sack_blocks(buffers, first, None);
+            header.options.sack = self.sack_blocks(buffers, first);
         }
         self.on_ack_sent();
-        header
-    }
-
-    /// A duplicate ACK whose first block is the range that holds the segment just received (RFC 2018 4), or what of it
-    /// was held already, and then that range (RFC 2883 4).
-    fn out_of_order_ack(
-        &mut self,
-        env: &Env<'_>,
-        buffers: &impl Buffers,
-        received: SackBlock,
-        duplicate: Option<SackBlock>,
-    ) -> Header {
-        let whole = self
-            .held_blocks(buffers)
-            .find(|held| held.start.at_or_before(received.start) && held.end.at_or_after(received.end));
-        let mut header = self.ack_header(env, buffers, None);
-        if self.flags.has(ConnFlags::SACK) {
-            header.options.sack = self.sack_blocks(buffers, duplicate, whole);
-        }
         header
     }
 
@@ -172,8 +147,7 @@ impl Conn {
         let window = self.select_window(env.sysctl, buffers);
         let timestamps =
             self.flags.has(ConnFlags::TIMESTAMPS).then(|| Timestamps { val: self.tsval(env.now), ecr: self.ts_recent });
-        let sack =
-            if self.flags.has(ConnFlags::SACK) { self.sack_blocks(buffers, None, None) } else { SackBlocks::EMPTY };
+        let sack = self.sack_blocks(buffers, None);
         Header {
             seq,
             ack: self.rcv_nxt,
@@ -182,36 +156,6 @@ impl Conn {
             urgent: 0,
             options: TcpOptions { timestamps, sack, ..TcpOptions::NONE },
         }
-    }
-
-    /// The blocks to report: a duplicate, the newest range held, then the others, lowest first.
-    fn sack_blocks(
-        &self,
-        buffers: &impl Buffers,
-        duplicate: Option<SackBlock>,
-        newest: Option<SackBlock>,
-    ) -> SackBlocks {
-        let mut blocks = SackBlocks::EMPTY;
-        let most = self.sack_blocks_max();
-        let others = self.held_blocks(buffers).filter(|&block| Some(block) != newest);
-        for block in duplicate.into_iter().chain(newest).chain(others).take(most) {
-            blocks.push(block);
-        }
-        blocks
-    }
-
-    /// How many blocks fit: into 40 bytes of options, and into a packet that shall carry data, too. Only a link below
-    /// 88 bytes is short of that.
-    pub(super) fn sack_blocks_max(&self) -> usize {
-        let by_options = if self.flags.has(ConnFlags::TIMESTAMPS) { 3 } else { 4 };
-        by_options.min(usize::from(self.mss).saturating_sub(4 + 8) / 8)
-    }
-
-    fn held_blocks(&self, buffers: &impl Buffers) -> impl Iterator<Item = SackBlock> {
-        let edge = self.rcv_nxt;
-        (0..)
-            .map_while(|index| buffers.range(index))
-            .map(move |(start, end)| SackBlock { start: edge + start as u32, end: edge + end as u32 })
     }
 
     /// An ACK left, in whatever segment.
