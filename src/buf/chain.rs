@@ -14,6 +14,7 @@ use alloc::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 
 use super::assembler::clip;
+use super::ends::Ends;
 use super::queue::{Piece, Queue, shrink};
 use super::{Assembler, Full, ReceiveBuffer, Scoreboard, SendBuffer, Sent, Tuning};
 
@@ -33,11 +34,15 @@ pub const HELD_RANGES_MAX: usize = 128;
 /// How many segments may be in flight: 23 MB in full segments. Their records take 24 bytes each.
 pub const SENT_MAX: usize = 16_384;
 
+pub use super::ends::RECORD_ENDS_MAX;
+
 /// Both directions of one connection, on the heap. A new value has allocated nothing.
 #[derive(Debug)]
 pub struct Streams {
     send: Queue,
     records: VecDeque<Sent>,
+    /// Where records of the application's end; hardly anybody has any.
+    ends: Option<Box<Ends>>,
     scoreboard: Scoreboard,
     tuning: Tuning,
     received: Queue,
@@ -48,7 +53,7 @@ pub struct Streams {
     receive_limit: usize,
 }
 
-const _: () = assert!(size_of::<Streams>() <= 440);
+const _: () = assert!(size_of::<Streams>() <= 464);
 
 impl Streams {
     /// Empty queues.
@@ -56,6 +61,7 @@ impl Streams {
         Self {
             send: Queue::new(),
             records: VecDeque::new(),
+            ends: None,
             scoreboard: Scoreboard::new(),
             tuning: Tuning::new(),
             received: Queue::new(),
@@ -75,13 +81,15 @@ impl Streams {
             && self.held.is_none()
             && self.frame.is_none()
             && self.scoreboard.tlp_high_seq.is_none()
+            && self.tuning.rcv_up.is_none()
     }
 
     /// Bytes of memory held, for the budget: each kept frame and chunk with its whole capacity, each record, and the
     /// bookkeeping of what is out of order. Bytes the application has taken are its own and no longer counted.
     pub fn charged(&self) -> usize {
         let held = self.held.as_ref().map_or(0, |held| size_of::<Held>() + held.charged);
-        self.send.charged() + self.received.charged() + held + self.records.len() * size_of::<Sent>()
+        let ends = self.ends.as_ref().map_or(0, |ends| ends.charged());
+        self.send.charged() + self.received.charged() + held + ends + self.records.len() * size_of::<Sent>()
     }
 
     /// Queues `data` for sending. Any amount is taken: whoever calls it bounds the queue by [`SendBuffer::len`].
@@ -165,11 +173,27 @@ impl SendBuffer for Streams {
 
     fn discard(&mut self, acknowledged: usize) {
         self.send.discard(acknowledged);
+        if let Some(ends) = &mut self.ends {
+            ends.discard(acknowledged);
+        }
+        if self.send.is_empty() {
+            self.ends = None;
+        }
     }
 
     fn clear_send(&mut self) {
         self.send.clear();
+        self.ends = None;
         self.records = VecDeque::new();
+    }
+
+    fn end_record(&mut self) {
+        let len = self.send.len();
+        self.ends.get_or_insert_default().push(len);
+    }
+
+    fn record_end(&self, offset: usize) -> Option<usize> {
+        self.ends.as_ref()?.after(offset)
     }
 
     fn sent_len(&self) -> usize {

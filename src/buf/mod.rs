@@ -11,6 +11,8 @@
 mod assembler;
 #[cfg(feature = "alloc")]
 pub mod chain;
+#[cfg(feature = "alloc")]
+mod ends;
 mod gaps;
 #[cfg(test)]
 mod model;
@@ -114,6 +116,15 @@ pub trait SendBuffer {
 
     /// Forgets the first `acknowledged` bytes (at most `len()`).
     fn discard(&mut self, acknowledged: usize);
+
+    /// A record of the application's ends with the last byte held. A buffer that does not keep records apart, as by
+    /// default, does nothing.
+    fn end_record(&mut self) {}
+
+    /// The first end of a record beyond `offset`, as an offset itself; `None` if no record ends there.
+    fn record_end(&self, _offset: usize) -> Option<usize> {
+        None
+    }
 
     /// Forgets every byte and every record: the connection died.
     fn clear_send(&mut self);

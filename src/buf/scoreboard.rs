@@ -12,6 +12,8 @@ use crate::seq::SeqNum;
 /// with [`Scoreboard::new`].
 #[derive(Clone, Copy, Debug)]
 pub struct Scoreboard {
+    /// One past the last urgent byte, if there ever was one (RFC 9293 3.3.1, SND.UP).
+    pub(crate) snd_up: Option<SeqNum>,
     /// Segments received above a hole: reported by SACK, or without it one for each duplicate ACK.
     pub(crate) sacked_out: u32,
     /// Segments taken for lost.
@@ -78,6 +80,7 @@ impl Scoreboard {
     /// Nothing in flight.
     pub const fn new() -> Self {
         Self {
+            snd_up: None,
             sacked_out: 0,
             lost_out: 0,
             retrans_out: 0,

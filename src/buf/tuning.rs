@@ -27,6 +27,8 @@ pub struct Tuning {
     /// Up to where it had read when this round trip began, and when that was.
     pub(crate) read_seq: SeqNum,
     pub(crate) read_at: Option<Instant>,
+    /// The last urgent byte, until it is read (RCV.UP, less one).
+    pub(crate) rcv_up: Option<SeqNum>,
     /// The ranges beyond a gap, as they are to be reported.
     pub(crate) recent: Recent,
 }
@@ -44,6 +46,7 @@ impl Tuning {
             space: 0,
             read_seq: SeqNum::new(0),
             read_at: None,
+            rcv_up: None,
             recent: Recent::NONE,
         }
     }

@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::forecast::Forecast;
 use crate::journal::{Entry, Journal};
 use crate::options::{Options, OutOfRange, TcpKeepalive};
-use crate::tcp::{Closed, Conn, Diagnosis, State, TcpInfo};
+use crate::tcp::{Closed, Conn, Diagnosis, SendFlags, State, TcpInfo};
 use crate::time::{Duration, Instant};
 use crate::wire::Flow;
 use alloc::boxed::Box;
@@ -32,7 +32,15 @@ impl<'s> ConnMut<'s> {
     ///
     /// # Errors
     /// What ended the connection, once; then [`Error::BrokenPipe`].
-    pub fn send(&mut self, now: Instant, mut data: Bytes) -> Result<Bytes, Error> {
+    pub fn send(&mut self, now: Instant, data: Bytes) -> Result<Bytes, Error> {
+        self.send_with(now, data, SendFlags::NONE)
+    }
+
+    /// The same, meant as `flags` say. Of data that does not all fit the flags count for nothing: they belong to its end.
+    ///
+    /// # Errors
+    /// As [`ConnMut::send`].
+    pub fn send_with(&mut self, now: Instant, mut data: Bytes, flags: SendFlags) -> Result<Bytes, Error> {
         self.stack.advance(now);
         let memory = self.stack.has_memory();
         if !memory {
@@ -44,6 +52,7 @@ impl<'s> ConnMut<'s> {
             let fits = data.split_to(room.min(data.len()));
             if !fits.is_empty() {
                 queues.push(fits);
+                conn.on_written(if data.is_empty() { flags } else { SendFlags::NONE }, queues);
             }
             if !data.is_empty() {
                 conn.on_write_blocked();
@@ -201,9 +210,10 @@ impl<'s> ConnMut<'s> {
         Ok(())
     }
 
-    /// `TCP_NODELAY`.
+    /// `TCP_NODELAY`; switching it on sends what was held back, even if it was on.
     pub fn set_tcp_nodelay(&mut self, now: Instant, on: bool) {
-        self.set_options(now, self.options().with_tcp_nodelay(on));
+        let now = self.stack.advance(now);
+        self.act(|conn, sysctl, _| conn.set_tcp_nodelay(now, sysctl, on));
     }
 
     /// `TCP_CONGESTION`.
@@ -224,6 +234,11 @@ impl<'s> ConnMut<'s> {
     /// `TCP_QUICKACK`; not sticky.
     pub fn set_tcp_quickack(&mut self, on: bool) {
         self.act(|conn, sysctl, _| conn.set_quickack(sysctl, on));
+    }
+
+    /// Bytes to read before the urgent byte, if there is one; see [`Conn::urgent_mark`].
+    pub fn urgent_mark(&self) -> Option<usize> {
+        self.peek_at(|conn, _, queues| conn.urgent_mark(queues))
     }
 
     /// Whether ACKs leave at once rather than wait for an answer to carry them; true at first.

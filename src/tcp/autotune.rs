@@ -110,7 +110,7 @@ impl Conn {
     }
 
     /// One past the last byte that the application took.
-    fn read_up_to(&self, buffers: &impl Buffers) -> SeqNum {
+    pub(super) fn read_up_to(&self, buffers: &impl Buffers) -> SeqNum {
         let fin = u32::from(self.flags.has(ConnFlags::PEER_FINISHED));
         self.rcv_nxt - fin - buffers.readable() as u32
     }

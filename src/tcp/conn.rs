@@ -47,6 +47,8 @@ pub enum Event {
     Connected,
     /// There is something to read.
     Readable,
+    /// The peer says that something urgent is on its way, or has come: see [`Conn::urgent_mark`].
+    Urgent,
     /// There is room to write again, after a write that did not fit.
     Writable,
     /// The peer sends no more.
@@ -319,6 +321,7 @@ impl Conn {
         for (kind, event) in [
             (EventSet::CONNECTED, Event::Connected),
             (EventSet::READABLE, Event::Readable),
+            (EventSet::URGENT, Event::Urgent),
             (EventSet::WRITABLE, Event::Writable),
             (EventSet::FINISHED, Event::Finished),
             (EventSet::PATH_DOUBTFUL, Event::PathDoubtful),

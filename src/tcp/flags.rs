@@ -99,6 +99,10 @@ flag_set! {
         ECN_DEMAND_CWR = 1 << 17;
         /// The window was reduced, and the peer must be told.
         ECN_QUEUE_CWR = 1 << 18;
+        /// The last write said that more follows: its end is not pushed.
+        MORE_FOLLOWS = 1 << 19;
+        /// And nothing was acknowledged since: what does not fill a segment waits.
+        HELD_FOR_MORE = 1 << 20;
     }
 }
 
@@ -124,5 +128,6 @@ flag_set! {
         CLOSED = 16;
         PATH_DOUBTFUL = 32;
         ERROR = 64;
+        URGENT = 128;
     }
 }

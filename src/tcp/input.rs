@@ -87,7 +87,7 @@ impl Conn {
         if self.is_data_for_nobody(segment) {
             return self.refuse_data(buffers, segment);
         }
-        // Sixth, URG: urgent data stays in line, where the application reads it (SO_OOBINLINE).
+        self.sixth_check_urg(&segment.header, buffers);
         let reply = self.seventh_take_text(env, segment, ecn, buffers);
         self.eighth_check_fin(env, segment);
         self.acknowledge(env, buffers);
@@ -212,6 +212,8 @@ impl Conn {
         } else {
             self.process_old_ack(env, header, buffers);
         }
+        // Whoever hears something sends what it held back for a write to come (`tcp_data_snd_check`).
+        self.flags.set(ConnFlags::HELD_FOR_MORE, false);
         Step::Continue
     }
 

@@ -24,6 +24,8 @@
 //! | `receive` | where does its data go, and what window do we offer? |
 //! | `report` | what is told of data beyond a gap, and of data that came twice? |
 //! | `autotune` | how far do the buffers grow? |
+//! | `urgent` | what is urgent of it? |
+//! | `write` | how did the application mean what it wrote? |
 //! | `output`, `emit` | what is sent next? (decided purely, then done) And why? |
 //! | `resend` | what if it must go again? |
 //! | `timers` | which rule of [`crate::liveness`] owns the connection now, and when must it be asked? |
@@ -65,7 +67,9 @@ mod tail_loss;
 mod throttle;
 mod time_wait;
 mod timers;
+mod urgent;
 mod vital_signs;
+mod write;
 
 use crate::config::Sysctl;
 use crate::seq::SeqNum;
@@ -84,6 +88,7 @@ pub use state::{State, TRANSITIONS};
 pub use time_wait::{TimeWait, TimeWaitVerdict};
 pub use timers::Fired;
 pub use vital_signs::VitalSigns;
+pub use write::SendFlags;
 
 /// What every step of a machine may look at besides its own block: the time and the settings.
 #[derive(Clone, Copy, Debug)]

@@ -69,6 +69,15 @@ impl Conn {
         Ok(())
     }
 
+    /// `TCP_NODELAY`. Switched on, it sends what was held for being small, a cork and `MSG_MORE` notwithstanding, even if
+    /// it was on (`__tcp_sock_set_nodelay`).
+    pub fn set_tcp_nodelay(&mut self, now: Instant, sysctl: &Sysctl, on: bool) {
+        self.set_options(now, sysctl, self.options.with_tcp_nodelay(on));
+        if on && self.state.may_transmit() {
+            self.wants.set(Wants::PUSH, true);
+        }
+    }
+
     fn rearm_keepalive(&mut self, now: Instant, sysctl: &Sysctl) {
         self.keepalive.on_idle_changed(now, self.heard_at, self.options.keepalive_time(sysctl));
         self.check_in_debug_builds();

@@ -131,7 +131,9 @@ impl Conn {
         if !self.state.may_transmit() || (unsent == 0 && !self.is_fin_pending()) || !buffers.has_sent_room(1) {
             return None;
         }
-        let len = unsent.min(self.segment_limit(buffers));
+        let offset = self.in_flight_bytes() as usize;
+        let record = buffers.record_end(offset).map_or(u32::MAX, |end| (end - offset) as u32);
+        let len = unsent.min(self.segment_limit(buffers)).min(record);
         Some((len, self.is_fin_pending() && len == unsent))
     }
 
@@ -156,12 +158,19 @@ impl Conn {
 
     /// Nagle in Minshall's form, and `TCP_CORK`: a small segment waits while an earlier small one is unacknowledged.
     fn is_held_back(&self, len: u32, fin: bool, buffers: &impl Buffers) -> bool {
-        let full = len >= self.segment_limit(buffers);
-        if full || fin || self.flags.has(ConnFlags::FIN_QUEUED) || self.wants.has(Wants::PUSH) {
+        // What something else follows is not the end of a write.
+        let full = len >= self.segment_limit(buffers) || len < self.unsent(buffers);
+        if full
+            || fin
+            || self.is_urgent(buffers)
+            || self.flags.has(ConnFlags::FIN_QUEUED)
+            || self.wants.has(Wants::PUSH)
+        {
             return false;
         }
         let small_in_flight = self.snd_sml.after(self.snd_una) && self.snd_sml.at_or_before(self.snd_nxt);
-        self.options.tcp_cork() || (!self.options.tcp_nodelay() && buffers.sent_len() > 0 && small_in_flight)
+        let corked = self.options.tcp_cork() || self.flags.has(ConnFlags::HELD_FOR_MORE);
+        corked || (!self.options.tcp_nodelay() && buffers.sent_len() > 0 && small_in_flight)
     }
 
     /// Bytes one segment may carry now: the MSS, less SACK blocks to report, and at most half the largest window seen,
@@ -255,7 +264,9 @@ impl Conn {
         // A peer that delivers only at PSH must not be left with more than half its buffer (Linux `forced_push`).
         let overdue = end.distance(self.pushed_seq) > self.max_window / 2;
         let mut marks = Marks::NONE;
-        if drained || forced || overdue {
+        let record_ends = buffers.record_end(offset as usize) == Some((offset + len) as usize);
+        let written = (drained && !self.flags.has(ConnFlags::MORE_FOLLOWS)) || record_ends;
+        if written || forced || overdue {
             marks = Marks::PSH;
             self.pushed_seq = end;
         }

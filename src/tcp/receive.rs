@@ -148,14 +148,10 @@ impl Conn {
         let timestamps =
             self.flags.has(ConnFlags::TIMESTAMPS).then(|| Timestamps { val: self.tsval(env.now), ecr: self.ts_recent });
         let sack = self.sack_blocks(buffers, None);
-        Header {
-            seq,
-            ack: self.rcv_nxt,
-            flags,
-            window,
-            urgent: 0,
-            options: TcpOptions { timestamps, sack, ..TcpOptions::NONE },
-        }
+        let options = TcpOptions { timestamps, sack, ..TcpOptions::NONE };
+        let mut header = Header { seq, ack: self.rcv_nxt, flags, window, urgent: 0, options };
+        self.point_at_urgent(&mut header, buffers);
+        header
     }
 
     /// An ACK left, in whatever segment.
@@ -237,6 +233,7 @@ impl Conn {
     /// 3.8.6.2.2; Linux `tcp_cleanup_rbuf`).
     pub fn handle_read(&mut self, now: Instant, sysctl: &Sysctl, buffers: &mut impl Buffers) {
         self.adjust_receive_space(now, sysctl, buffers);
+        self.forget_urgent_if_read(buffers);
         if !matches!(self.state, State::Established | State::FinWait1 | State::FinWait2 | State::CloseWait) {
             return;
         }

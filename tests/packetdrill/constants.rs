@@ -28,7 +28,10 @@ pub(crate) fn message_flags(flags: i64) -> String {
 
 pub(crate) const SOCK_NONBLOCK: i64 = 0o4000;
 pub(crate) const SOCK_CLOEXEC: i64 = 0o2_000_000;
+pub(crate) const MSG_OOB: i64 = 1;
 pub(crate) const MSG_PEEK: i64 = 2;
+pub(crate) const MSG_EOR: i64 = 0x80;
+pub(crate) const MSG_MORE: i64 = 0x8000;
 pub(crate) const MSG_DONTWAIT: i64 = 0x40;
 pub(crate) const MSG_NOSIGNAL: i64 = 0x4000;
 pub(crate) const POLLIN: i64 = 1;
@@ -76,7 +79,7 @@ const NAMES: &[(&str, i64)] = &[
     ("SIOCINQ", 0x541b),
     ("SIOCOUTQ", 0x5411),
     ("TIOCOUTQ", 0x5411),
-    ("MSG_OOB", 1),
+    ("MSG_OOB", MSG_OOB),
     ("MSG_PEEK", MSG_PEEK),
     ("MSG_DONTROUTE", 4),
     ("MSG_CTRUNC", 8),
@@ -84,9 +87,9 @@ const NAMES: &[(&str, i64)] = &[
     ("MSG_WAITALL", 0x100),
     ("MSG_ERRQUEUE", 0x2000),
     ("MSG_DONTWAIT", MSG_DONTWAIT),
-    ("MSG_EOR", 0x80),
+    ("MSG_EOR", MSG_EOR),
     ("MSG_NOSIGNAL", MSG_NOSIGNAL),
-    ("MSG_MORE", 0x8000),
+    ("MSG_MORE", MSG_MORE),
     ("MSG_ZEROCOPY", 0x0400_0000),
     ("MSG_FASTOPEN", 0x2000_0000),
     ("POLLIN", POLLIN),

@@ -2,9 +2,9 @@
 
 use super::{Host, Kind, Outcome, Progress, Sockets, arg, done, eval, failed, field, or_again, signed};
 use crate::ast::{Call, Expr};
-use crate::constants::{self, MSG_DONTWAIT, MSG_NOSIGNAL, MSG_PEEK};
+use crate::constants::{self, MSG_DONTWAIT, MSG_EOR, MSG_MORE, MSG_NOSIGNAL, MSG_OOB, MSG_PEEK};
 use longhaul::error::Error;
-use longhaul::tcp::State;
+use longhaul::tcp::{SendFlags, State};
 
 /// What is to be sent or received.
 struct Message {
@@ -38,7 +38,7 @@ impl Sockets {
 
     pub(super) fn write(&mut self, host: &mut Host, call: &Call, progress: &mut Progress) -> Result<Outcome, String> {
         let Message { len, flags } = message(call)?;
-        refuse_flags(flags & !(MSG_DONTWAIT | MSG_NOSIGNAL))?;
+        refuse_flags(flags & !(MSG_DONTWAIT | MSG_NOSIGNAL | MSG_MORE | MSG_EOR | MSG_OOB))?;
         let Some(socket) = self.get(call)? else { return failed("EBADF") };
         let nonblocking = socket.nonblocking || flags & MSG_DONTWAIT != 0;
         let Kind::Conn { id, .. } = socket.kind else { return failed("EPIPE") };
@@ -48,7 +48,7 @@ impl Sockets {
             return or_again(nonblocking);
         }
         let left = len.saturating_sub(progress.written);
-        match conn.send(now, vec![0; left].into()) {
+        match conn.send_with(now, vec![0; left].into(), send_flags(flags)) {
             Ok(rest) => progress.written += left - rest.len(),
             Err(_) if progress.written > 0 => return done(signed(progress.written)),
             Err(error) => return failed(&error.errno().to_string()),
@@ -89,6 +89,13 @@ fn vector_len(vector: &Expr) -> Result<i64, String> {
         sum = sum.saturating_add(eval(parts.get(1).ok_or("a length expected")?)?);
     }
     Ok(sum)
+}
+
+/// Of the flags those that the stack has.
+fn send_flags(flags: i64) -> SendFlags {
+    let known = [(MSG_MORE, SendFlags::MORE), (MSG_EOR, SendFlags::EOR), (MSG_OOB, SendFlags::OOB)];
+    let set = known.into_iter().filter(|(bit, _)| flags & bit != 0);
+    set.fold(SendFlags::NONE, |all, (_, flag)| all | flag)
 }
 
 /// Names the flags that are left over.

@@ -41,6 +41,11 @@ impl Sockets {
                 conn.set_tcp_quickack(single(value)? != 0);
                 return done(0);
             }
+            if name == "TCP_NODELAY" {
+                // It sends what was held back even if it was on.
+                conn.set_tcp_nodelay(host.now, single(value)? != 0);
+                return done(0);
+            }
             if name == "TCP_KEEPIDLE" {
                 // It re-arms even if the time is what it was, which replacing all options would not show.
                 let secs = u64::try_from(single(value)?).unwrap_or(0);
