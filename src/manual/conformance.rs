@@ -103,3 +103,15 @@
 //! - options unset (18): `tests/options.rs::a_fresh_socket_reads_linux_defaults`
 //! - options inherited (20): `tests/options.rs::an_accepted_connection_has_its_listeners_options`
 //! - ranges of settings (all, against the running kernel): `tests/sysctl.rs::each_knob_takes_what_the_kernel_takes`
+//!
+//! # The index
+//!
+//! Every requirement, event rule and behaviour with the test that shows it, written by `tests/conformance`:
+//! [`requirements`], [`events`], [`behaviours`].
+
+#[doc = include_str!("conformance/behaviours.md")]
+pub mod behaviours {}
+#[doc = include_str!("conformance/events.md")]
+pub mod events {}
+#[doc = include_str!("conformance/requirements.md")]
+pub mod requirements {}

@@ -4,8 +4,9 @@ use super::peer::{Peer, pattern};
 use bytes::Bytes;
 use longhaul::error::Error;
 use longhaul::stack::{ConnId, ConnMut};
-use longhaul::tcp::{Event, State};
+use longhaul::tcp::{Event, SendFlags, State, TcpInfo};
 use longhaul::time::Instant;
+use longhaul::wire::Flow;
 
 /// The application.
 impl Peer {
@@ -38,8 +39,14 @@ impl Peer {
     /// Writes this many bytes; how many were taken.
     #[track_caller]
     pub fn try_write(&mut self, len: usize) -> Result<usize, Error> {
+        self.try_write_with(len, SendFlags::NONE)
+    }
+
+    /// The same, meant in particular.
+    #[track_caller]
+    pub fn try_write_with(&mut self, len: usize, flags: SendFlags) -> Result<usize, Error> {
         let data: Bytes = (0..len as u64).map(|at| pattern((self.written + at) as u32)).collect();
-        let rest = self.act(|conn, now| conn.send(now, data));
+        let rest = self.act(|conn, now| conn.send_with(now, data, flags));
         let taken = rest.map(|rest| len - rest.len());
         self.say(&format!("write({len}) = {taken:?}"));
         self.written += *taken.as_ref().unwrap_or(&0) as u64;
@@ -50,6 +57,30 @@ impl Peer {
     #[track_caller]
     pub fn write(&mut self, len: usize) {
         assert_eq!(self.try_write(len), Ok(len));
+    }
+
+    /// The same, meant in particular.
+    #[track_caller]
+    pub fn write_with(&mut self, len: usize, flags: SendFlags) {
+        assert_eq!(self.try_write_with(len, flags), Ok(len));
+    }
+
+    /// Bytes before the urgent one.
+    #[track_caller]
+    pub fn urgent_mark(&mut self) -> Option<usize> {
+        self.act(|conn, _| conn.urgent_mark())
+    }
+
+    /// What `TCP_INFO` says.
+    #[track_caller]
+    pub fn info(&mut self) -> TcpInfo {
+        self.act(|conn, now| conn.info(now))
+    }
+
+    /// Both ends of the connection, the stack's first.
+    #[track_caller]
+    pub fn flow(&mut self) -> Flow {
+        self.act(|conn, _| conn.flow())
     }
 
     /// Reads up to this many bytes, which must be the peer's pattern; how many came.
