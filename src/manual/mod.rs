@@ -7,11 +7,14 @@
 //! | [`errors`] | who handles the errors |
 //! | [`defaults`] | who tunes: every default with its reason, every limit with its name |
 //! | [`conformance`] | who compares with the RFCs, or with a Linux machine |
+//! | [`attacks`] | who exposes a port, and asks what may come |
 //! | [`pitfalls`] | who wonders what can go wrong in a TCP's timers |
 //!
 //! A path in backticks with two colons names a test, and a test checks that it exists.
 
 pub mod architecture;
+#[doc = include_str!("attacks.md")]
+pub mod attacks {}
 pub mod conformance;
 pub mod defaults;
 pub mod errors;

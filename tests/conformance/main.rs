@@ -1,9 +1,9 @@
 //! The index of what is required, and which test shows it.
 //!
-//! Three tables stand beside this file, a row for each label: of the requirements of RFC 9293 (MUST, SHLD, MAY), of the
-//! event rules that it leaves without labels, and of 52 behaviours that a TCP shows from outside. A row without a test
-//! must say why. The pages `src/manual/conformance/*.md` are written from them: `LONGHAUL_BLESS=1 cargo test --test
-//! conformance`.
+//! Four tables stand beside this file, a row for each label: of the requirements of RFC 9293 (MUST, SHLD, MAY), of the
+//! event rules that it leaves without labels, of 52 behaviours that a TCP shows from outside, and of 48 attacks. A row
+//! without a test must say why. The pages `src/manual/conformance/*.md` and `src/manual/attacks.md` are written from
+//! them: `LONGHAUL_BLESS=1 cargo test --test conformance`.
 #![cfg(feature = "alloc")]
 
 extern crate alloc;
@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 const REQUIREMENTS: &str = include_str!("requirements.txt");
 const EVENTS: &str = include_str!("events.txt");
 const BEHAVIOURS: &str = include_str!("behaviours.txt");
+const ATTACKS: &str = include_str!("attacks.txt");
 
 /// A row of a table.
 struct Row<'t> {
@@ -155,6 +156,30 @@ fn every_behaviour_has_a_test_or_a_reason() {
     let about = "What can be seen of a TCP from outside, after the list of the packetimpact suite.";
     let text = page("# Behaviours", about, &rows, &known);
     generated::compare("src/manual/conformance/behaviours.md", &text);
+}
+
+/// The tests of an attack are those that have its row in their names.
+#[test]
+fn every_attack_has_a_test_or_cannot_be() {
+    let known = known_tests();
+    let of = |label: &str| {
+        let prefix = format!("attack_{}_", label.to_lowercase());
+        known.keys().filter(move |name| name.starts_with(&prefix)).map(String::as_str).collect::<Vec<_>>()
+    };
+    let lines = ATTACKS.lines().filter(|line| !line.starts_with('#'));
+    let rows: Vec<Row<'_>> = lines
+        .map(|line| {
+            let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+            let [label, text, verdict] = cells[..] else { panic!("{line}") };
+            Row { label, section: None, text, verdict, tests: of(label) }
+        })
+        .collect();
+    let labels: Vec<String> = two_digits(48).iter().map(|number| format!("A{number}")).collect();
+    assert_eq!(rows.iter().map(|row| row.label).collect::<Vec<_>>(), labels);
+    let without: Vec<&str> = rows.iter().filter(|row| row.tests.is_empty()).map(|row| row.label).collect();
+    assert_eq!(without, ["A34"], "cookies that are not there cannot be guessed");
+    let about = "Each is met in virtual time, and costs are counted as work, not as time.";
+    generated::compare("src/manual/attacks.md", &page("# Attacks, and what meets them", about, &rows, &known));
 }
 
 /// The other way round: a test that has a label in its name stands in the row of that label.
