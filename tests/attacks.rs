@@ -2,6 +2,8 @@
 //! everything happens in virtual time.
 #![cfg(feature = "alloc")]
 
+extern crate alloc;
+
 #[path = "attacks/blind.rs"]
 mod blind;
 #[path = "attacks/endurance.rs"]

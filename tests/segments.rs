@@ -227,7 +227,7 @@ fn a_reset_right_of_what_is_held_beyond_a_gap_counts_as_exact() {
     t.inject(". 31:41(10) ack 1");
     t.expect(". 1:1(0) ack 1 <nop,nop,sack 31:41 11:21>");
     t.inject("R 21:21(0) win 0");
-    t.expect(". 1:1(0) ack 1 <nop,nop,sack 11:21 31:41>");
+    t.expect(". 1:1(0) ack 1 <nop,nop,sack 31:41 11:21>");
     t.inject("R 41:41(0) win 0");
     assert_eq!(t.read(1), Err(Error::Reset));
 }

@@ -38,11 +38,12 @@
 //! | `open`, `ports`, `isn` | how does a connection of ours begin? |
 //! | `settle` | what follows from a change of one connection? |
 //! | `forecast` | when will a connection end, if nothing more is heard? |
-//! | `conn_mut` | what may the application do with one connection? |
+//! | `conn_mut`, `conn_options` | what may the application do with one connection, and what is it set to? |
 //! | `journals` | which connections keep a journal? |
 
 mod config;
 mod conn_mut;
+mod conn_options;
 mod demux;
 mod forecast;
 mod input;

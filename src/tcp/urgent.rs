@@ -10,8 +10,8 @@ use crate::buf::Buffers;
 use crate::wire::{Flags, Header};
 
 impl Conn {
-    /// The pointer counts if it moves ahead of what was received and of the last one. As BSD and Linux have it, it points
-    /// behind the urgent byte (RFC 6093 2.1).
+    /// The pointer counts if it moves ahead of what was received and of the last one. As BSD and Linux have it, it
+    /// points behind the urgent byte (RFC 6093 2.1).
     pub(super) fn sixth_check_urg(&mut self, header: &Header, buffers: &mut impl Buffers) {
         if !header.flags.contains(Flags::URG) || !self.state.may_receive() {
             return;

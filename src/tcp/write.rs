@@ -69,8 +69,8 @@ impl Conn {
         buffers.scoreboard().snd_up.is_some_and(|snd_up| snd_up.after(self.snd_una))
     }
 
-    /// The urgent pointer, in every segment before what is urgent, with text or without (RFC 9293 3.8.5). What is too far
-    /// ahead for the field says only that there is something (`__tcp_transmit_skb`).
+    /// The urgent pointer, in every segment before what is urgent, with text or without (RFC 9293 3.8.5). What is too
+    /// far ahead for the field says only that there is something (`__tcp_transmit_skb`).
     pub(super) fn point_at_urgent(&self, header: &mut Header, buffers: &impl Buffers) {
         let Some(snd_up) = buffers.scoreboard().snd_up.filter(|snd_up| snd_up.after(self.snd_una)) else { return };
         if !header.seq.before(snd_up) {

@@ -1,12 +1,13 @@
 //! Attackers who guess: A07 to A09, A42. What only the secret decides cannot be told from outside.
 
+use alloc::collections::BTreeSet;
+
 use crate::hostile::packet::{SYN, Seen};
 use crate::hostile::rig::{Host, config};
 use core::net::SocketAddr;
 use longhaul::config::Sysctl;
 use longhaul::options::Options;
 use longhaul::time::Duration;
-use std::collections::BTreeSet;
 
 fn host_with(secret: [u8; 16]) -> Host {
     let mut config = config(Sysctl::LINUX);

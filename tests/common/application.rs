@@ -74,6 +74,7 @@ impl Peer {
     /// What `TCP_INFO` says.
     #[track_caller]
     pub fn info(&mut self) -> TcpInfo {
+        #[allow(clippy::redundant_closure_for_method_calls)] // the path is not general enough in lifetimes
         self.act(|conn, now| conn.info(now))
     }
 

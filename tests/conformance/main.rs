@@ -116,7 +116,9 @@ fn page(title: &str, about: &str, rows: &[Row<'_>], known: &BTreeMap<String, Str
     for row in rows {
         let label = row.section.map_or_else(|| row.label.to_owned(), |section| format!("{} ({section})", row.label));
         let place = |test: &&str| match known.get(*test) {
-            Some(path) if path.ends_with(".pkt") => format!("`{path}`"),
+            Some(path) if Path::new(path).extension().is_some_and(|extension| extension == "pkt") => {
+                format!("`{path}`")
+            }
             Some(path) => format!("`{path}::{test}`"),
             None => String::new(),
         };
@@ -187,9 +189,8 @@ fn every_attack_has_a_test_or_cannot_be() {
 fn every_label_in_the_name_of_a_test_is_one_of_these() {
     let requirements: BTreeSet<&str> = rows(REQUIREMENTS, true).iter().map(|row| row.label).collect();
     for (name, path) in known_tests().iter().filter(|(name, _)| name.starts_with("rfc9293_")) {
-        let mut words = name.split('_').skip(1).peekable();
         let mut kind = "";
-        while let Some(word) = words.next() {
+        for word in name.split('_').skip(1) {
             match word {
                 "must" | "shld" | "may" | "ev" => kind = word,
                 "to" => {}
