@@ -53,7 +53,7 @@ pub struct Streams {
     receive_limit: usize,
 }
 
-const _: () = assert!(size_of::<Streams>() <= 464);
+const _: () = assert!(size_of::<Streams>() <= 560);
 
 impl Streams {
     /// Empty queues.

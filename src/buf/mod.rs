@@ -20,6 +20,7 @@ mod model;
 mod queue;
 pub mod ring;
 mod scoreboard;
+mod totals;
 mod tuning;
 
 use crate::seq::SeqNum;
@@ -27,6 +28,7 @@ use crate::time::Instant;
 
 pub use assembler::Assembler;
 pub use scoreboard::Scoreboard;
+pub(crate) use totals::Limit;
 pub use tuning::Tuning;
 
 /// A segment in flight: sent, and not yet acknowledged as a whole.

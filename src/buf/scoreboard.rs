@@ -5,6 +5,7 @@
 //! connection that has been idle for long has none. `tcp::recovery` alone reads and writes it; a buffer only keeps it.
 //! Names are Linux's (`struct tcp_sock`), where it has one.
 
+use super::totals::Totals;
 use crate::congestion::cubic::Cubic;
 use crate::seq::SeqNum;
 
@@ -53,6 +54,8 @@ pub struct Scoreboard {
     /// The most segments in flight in the window that ends at `cwnd_usage_seq`.
     pub(crate) max_packets_out: u32,
     pub(crate) cwnd_usage_seq: SeqNum,
+    /// What was carried, and waited for.
+    pub(crate) totals: Totals,
     /// What the congestion control algorithm remembers.
     pub(crate) cubic: Cubic,
 }
@@ -109,6 +112,7 @@ impl Scoreboard {
             frto: false,
             max_packets_out: 0,
             cwnd_usage_seq: SeqNum::new(0),
+            totals: Totals::NONE,
             cubic: Cubic::new(),
         }
     }

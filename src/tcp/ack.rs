@@ -117,6 +117,9 @@ impl Conn {
             self.rearm_retransmission_timer(env, buffers);
         }
         let delivered = buffers.scoreboard().delivered.wrapping_sub(delivered_before);
+        if acked.echoes_mark {
+            buffers.scoreboard_mut().totals.delivered_ce += delivered;
+        }
         if self.recovery.is_reducing() {
             let lost = buffers.scoreboard().lost_out > lost_before;
             self.reduce_in_proportion(delivered, lost, acked.advanced, buffers);
@@ -192,7 +195,7 @@ impl Conn {
                 // Which copy was acknowledged cannot be told.
                 acked.original_arrived &= !acked.touched_resent;
             } else if lowest.before(prior_held) {
-                self.note_reordering_below(lowest, prior_held);
+                self.note_reordering_below(lowest, prior_held, buffers);
             }
         } else if let (true, Some(head), Some(first)) = (sampled, head, acked.first_sacked_at) {
             // The timer counts from what was sent after the head, or it would fire too early for it.

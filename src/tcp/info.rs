@@ -114,6 +114,25 @@ pub struct TcpInfo {
     pub rcv_space: u32,
     /// Bytes the peer acknowledged, a FIN counting as one; stops at 2^32 - 1.
     pub bytes_acked: u64,
+    /// Bytes received in order, sent (again, too), and sent again. These and the rest up to `sndbuf_limited` are
+    /// forgotten when a stack frees the queues of a connection that has long been idle.
+    pub bytes_received: u64,
+    /// See there.
+    pub bytes_sent: u64,
+    /// See there.
+    pub bytes_retrans: u64,
+    /// How often something was seen to arrive out of order.
+    pub reord_seen: u32,
+    /// Copies that the peer reported as needless.
+    pub dsack_dups: u32,
+    /// Segments delivered by ACKs that echoed a mark of congestion.
+    pub delivered_ce: u32,
+    /// How long anything was queued or in flight.
+    pub busy_time: Duration,
+    /// Of that, how long the peer's window kept it from being sent.
+    pub rwnd_limited: Duration,
+    /// And how long the send buffer did: all of it was in flight, and the application wanted to write more.
+    pub sndbuf_limited: Duration,
     /// Bytes written and never sent.
     pub notsent_bytes: u32,
     /// Bytes written and not acknowledged.
@@ -132,6 +151,8 @@ impl Conn {
         let timestamps = self.flags.has(ConnFlags::TIMESTAMPS);
         let handshake = matches!(self.state, State::SynSent | State::SynReceived);
         let board = buffers.scoreboard();
+        let totals = &board.totals;
+        let [busy_time, rwnd_limited, sndbuf_limited] = totals.times(now);
         let ago = |millis: u32| Duration::from_millis(u64::from((now.as_millis() as u32).wrapping_sub(millis)));
         TcpInfo {
             flow: self.flow(),
@@ -173,6 +194,15 @@ impl Conn {
             rcv_rtt: Duration::from_micros(u64::from(buffers.tuning().rtt_us_x8 >> 3)),
             rcv_space: buffers.tuning().space,
             bytes_acked: self.bytes_acked.into(),
+            bytes_received: totals.bytes_received,
+            bytes_sent: totals.bytes_sent,
+            bytes_retrans: totals.bytes_retrans,
+            reord_seen: totals.reord_seen,
+            dsack_dups: totals.dsack_dups,
+            delivered_ce: totals.delivered_ce,
+            busy_time,
+            rwnd_limited,
+            sndbuf_limited,
             notsent_bytes: self.unsent(buffers),
             send_queue: buffers.len(),
             receive_queue: buffers.readable(),

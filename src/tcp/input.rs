@@ -56,6 +56,7 @@ impl Conn {
             _ => self.handle_in_connection(&env, segment, ecn, buffers),
         };
         self.note_heard();
+        self.note_limit(now, buffers);
         self.check_in_debug_builds();
         reply
     }

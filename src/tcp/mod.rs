@@ -27,6 +27,7 @@
 //! | `urgent` | what is urgent of it? |
 //! | `write` | how did the application mean what it wrote? |
 //! | `output`, `emit` | what is sent next? (decided purely, then done) And why? |
+//! | `limits` | what keeps us from sending more? |
 //! | `resend` | what if it must go again? |
 //! | `timers` | which rule of [`crate::liveness`] owns the connection now, and when must it be asked? |
 //! | `recovery` | which segments in flight are lost, and how much may be in flight meanwhile? |
@@ -52,6 +53,7 @@ mod half_open;
 mod icmp;
 mod info;
 mod input;
+mod limits;
 mod options;
 mod outcome;
 mod output;
@@ -78,6 +80,7 @@ use crate::wire::{Flags, Header, Segment};
 
 pub use conn::{Conn, Event, Setup};
 pub use diagnosis::Diagnosis;
+#[cfg(feature = "alloc")]
 pub(crate) use ecn::ASKS as ECN_ASKS;
 pub use emit::{Emit, EmitKind};
 pub use half_open::{Crowd, HalfOpen, HalfOpenVerdict};

@@ -69,8 +69,8 @@ impl Conn {
         Ok(())
     }
 
-    /// `TCP_NODELAY`. Switched on, it sends what was held for being small, a cork and `MSG_MORE` notwithstanding, even if
-    /// it was on (`__tcp_sock_set_nodelay`).
+    /// `TCP_NODELAY`. Switched on, it sends what was held for being small, a cork and `MSG_MORE` notwithstanding, even
+    /// if it was on (`__tcp_sock_set_nodelay`).
     pub fn set_tcp_nodelay(&mut self, now: Instant, sysctl: &Sysctl, on: bool) {
         self.set_options(now, sysctl, self.options.with_tcp_nodelay(on));
         if on && self.state.may_transmit() {

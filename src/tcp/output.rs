@@ -187,6 +187,7 @@ impl Conn {
     fn on_nothing_to_send(&mut self, env: &Env<'_>, buffers: &mut impl Buffers) {
         let queued = self.unsent(buffers) > 0 || self.is_fin_pending();
         self.wants.set(Wants::FORCE | Wants::PUSH, false);
+        self.note_limit(env.now, buffers);
         if queued && self.state.may_transmit() && buffers.sent_len() == 0 && self.write_timer.at.is_none() {
             self.arm_first_window_probe(env);
         }
@@ -290,8 +291,11 @@ impl Conn {
         }
         // Noted here, not when there is no more to send: a stack does not ask whom it knows to be silent.
         self.note_window_use(buffers);
+        self.note_limit(env.now, buffers);
         let reducing = self.recovery.is_reducing();
-        buffers.scoreboard_mut().prr_out += u32::from(reducing);
+        let board = buffers.scoreboard_mut();
+        board.prr_out += u32::from(reducing);
+        board.totals.bytes_sent += u64::from(len);
         self.arm_timer_for_new_data(env, buffers, first);
         if forced {
             self.end_probing();

@@ -68,6 +68,7 @@ impl Conn {
         }
         self.heard_at = env.now;
         self.rcv_nxt += advanced as u32;
+        buffers.scoreboard_mut().totals.bytes_received += advanced as u64;
         self.measure_receive_rtt(env, header, segment.payload.len(), buffers);
         self.events.set(EventSet::READABLE, true);
         let duplicate = old.or(held);
@@ -122,7 +123,8 @@ impl Conn {
         }
     }
 
-    /// An ACK as it would leave now, with timestamps and SACK blocks, `first` before all. Taking it counts as sending it.
+    /// An ACK as it would leave now, with timestamps and SACK blocks, `first` before all. Taking it counts as sending
+    /// it.
     pub(super) fn ack_header(&mut self, env: &Env<'_>, buffers: &impl Buffers, first: Option<SackBlock>) -> Header {
         let mut header = self.bare_header(env, buffers, self.snd_nxt, Flags::ACK);
         if first.is_some() {

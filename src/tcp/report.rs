@@ -1,5 +1,5 @@
-//! What is reported of data that arrived, and cannot be acknowledged: beyond a gap (SACK, RFC 2018), or again (DSACK, RFC
-//! 2883; Linux `tcp_sack_new_ofo_skb`, `tcp_dsack_set`).
+//! What is reported of data that arrived, and cannot be acknowledged: beyond a gap (SACK, RFC 2018), or again (DSACK,
+//! RFC 2883; Linux `tcp_sack_new_ofo_skb`, `tcp_dsack_set`).
 //!
 //! The first block is the range that changed last, the others follow by how recently they did, so that each is told
 //! several times even if ACKs are lost (RFC 2018 4). A duplicate stands before all of them, once.

@@ -42,6 +42,9 @@ impl Conn {
         let kind = if tail { EmitKind::TailLossProbe } else { EmitKind::Retransmission };
         // A full table of records left the segment uncut: its beginning goes, and what is acknowledged is trimmed.
         let len = bytes.min(self.resend_limit(buffers));
+        let totals = &mut buffers.scoreboard_mut().totals;
+        totals.bytes_sent += u64::from(len);
+        totals.bytes_retrans += u64::from(len);
         let marks = if len < bytes { sent.marks.without(Marks::FIN).without(Marks::PSH) } else { sent.marks };
         let header = self.data_header(env, buffers, sent.seq, marks, len);
         Some(Emit { header, offset: offset as usize, len: len as usize, kind, ecn: Ecn::NotEct, before })

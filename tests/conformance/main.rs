@@ -136,8 +136,8 @@ fn every_requirement_of_rfc_9293_has_a_test_or_a_reason() {
     // What does not apply is counted, so that nothing slips away under that name.
     let excused = |prefix: &str| rows.iter().filter(|row| row.label.starts_with(prefix) && row.is_excused()).count();
     assert_eq!((excused("MUST-"), excused("SHLD-")), (3, 2), "source routes, and what only an application can do");
-    let about = "The labels are those of RFC 9293's appendix B. Where the verdict names Linux, the default follows Linux; \
-                 what numbers can say the other way stands in `Sysctl::RFC9293`.";
+    let about = "The labels are those of RFC 9293's appendix B. Where the verdict names Linux, the default follows \
+                 Linux; what numbers can say the other way stands in `Sysctl::RFC9293`.";
     let text = page("# Requirements of RFC 9293", about, &rows, &known);
     generated::compare("src/manual/conformance/requirements.md", &text);
 }

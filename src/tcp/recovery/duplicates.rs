@@ -34,6 +34,7 @@ impl Conn {
         if self.limit_duplicates(buffers) {
             self.recovery.reordering = (buffers.sent_len() as u32 + acked).min(REORDERING_MAX) as u16;
             self.recovery.reordering_seen = true;
+            buffers.scoreboard_mut().totals.reord_seen += 1;
         }
     }
 

@@ -68,6 +68,7 @@ impl Conn {
         let copies = if len > mss { len.div_ceil(mss) } else { 1 };
         let board = buffers.scoreboard_mut();
         let answers_probe = len <= mss && board.tlp_high_seq == Some(first.end);
+        board.totals.dsack_dups = board.totals.dsack_dups.saturating_add(copies);
         board.dsack_total = board.dsack_total.saturating_add(copies);
         if board.dsack_total > board.resent_total {
             // Nobody received more copies than were made (Linux `tcp_dsack_seen`).
@@ -189,11 +190,11 @@ impl Conn {
 
     /// Something below what is reported held arrived without having been resent: the path reorders, by so much
     /// (`tcp_check_sack_reordering`).
-    pub(in crate::tcp) fn note_reordering(&mut self, lowest: SeqNum, buffers: &impl Buffers) {
-        self.note_reordering_below(lowest, self.highest_held(buffers));
+    pub(in crate::tcp) fn note_reordering(&mut self, lowest: SeqNum, buffers: &mut impl Buffers) {
+        self.note_reordering_below(lowest, self.highest_held(buffers), buffers);
     }
 
-    pub(in crate::tcp) fn note_reordering_below(&mut self, lowest: SeqNum, fack: SeqNum) {
+    pub(in crate::tcp) fn note_reordering_below(&mut self, lowest: SeqNum, fack: SeqNum, buffers: &mut impl Buffers) {
         if !lowest.before(fack) {
             return;
         }
@@ -202,6 +203,7 @@ impl Conn {
             self.recovery.reordering = segments.min(REORDERING_MAX) as u16;
         }
         self.recovery.reordering_seen = true;
+        buffers.scoreboard_mut().totals.reord_seen += 1;
     }
 
     /// One past the highest segment reported held (`tcp_highest_sack_seq`).
