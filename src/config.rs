@@ -117,6 +117,9 @@ sysctls! {
     tcp_abort_on_overflow: u8 = 0, (0..=255);
     /// Half-open connections a stack keeps at most.
     tcp_max_syn_backlog: u32 = 2048, (0..=INT_MAX);
+    /// Not 0: a SYN for which there is no room is answered with a cookie, and forgotten (RFC 4987), else dropped; 2:
+    /// every SYN is.
+    tcp_syncookies: u8 = 1, (0..=255);
     /// The largest backlog that `listen` grants.
     somaxconn: u32 = 4096, (0..=INT_MAX);
     /// TIME-WAIT blocks a stack keeps at most; beyond it a connection closes without one.

@@ -30,6 +30,10 @@ counters! {
     "TcpExtTCPRetransFail" retrans_fail: "retransmissions that the device refused.";
     "TcpInErrs" in_errs: "packets dropped as malformed, or with a wrong checksum.";
     "TcpOutRsts" out_rsts: "resets sent.";
+    "TcpExtSyncookiesSent" syncookies_sent: "SYNs answered with a cookie.";
+    "TcpExtSyncookiesRecv" syncookies_recv: "connections that a cookie began.";
+    "TcpExtSyncookiesFailed" syncookies_failed: "final ACKs whose cookie was none.";
+    "TcpExtTCPReqQFullDoCookies" req_q_full_do_cookies: "SYNs for which there was no room, answered with a cookie.";
     "TcpExtListenOverflows" listen_overflows: "final ACKs that found the accept queue full.";
     "TcpExtListenDrops" listen_drops: "SYNs and final ACKs dropped for want of room.";
     "TcpExtTCPReqQFullDrop" req_q_full_drop: "SYNs dropped because too many connections were half-open.";

@@ -456,6 +456,7 @@ fn limits_and_ports_of_the_sysctls_are_read_at_each_use() {
     let mut t = Peer::new();
     t.listen(9, Options::new());
     t.stack.sysctl_mut().tcp_max_syn_backlog = 1;
+    t.stack.sysctl_mut().tcp_syncookies = 0;
     for client in 0..3 {
         t.talk(PEER_PORT + client, PORT);
         t.inject("S 0:0(0) win 64000 <mss 1460>");

@@ -56,7 +56,7 @@
 //! - **Buffers** grow as in Linux, but are counted in bytes of payload. A send buffer begins with 256 KiB, not 16.
 //! - **Path MTU**: an ICMP "too big" makes one connection's segments smaller. Nothing is remembered for the next one,
 //!   and a black hole makes segments smaller for good: larger ones are not tried again (`tcp_mtu_probing` = 2 means 1).
-//! - **Backlog**: no SYN cookies. A full one drops SYNs.
+//! - **Backlog**: the table of half-open connections has an end (`tcp_max_syn_backlog`) with SYN cookies, too.
 //! - **The whole stack's limit on challenge ACKs** (`tcp_challenge_ack_limit`) is left out, as it is off in Linux; the
 //!   limit per connection is there.
 //! - **Segmentation offload**: every segment is a packet of its own.

@@ -29,6 +29,7 @@
 //! | `tcp_rfc1337` | 0 | an exact reset ends TIME-WAIT: whoever knows the number is the peer |
 //! | `tcp_abort_on_overflow` | 0 | a busy server's client tries again instead of failing |
 //! | `tcp_max_syn_backlog` | 2048 | half-open connections of the stack |
+//! | `tcp_syncookies` | 1 | a SYN without room is answered and forgotten, so that a flood shuts nobody out |
 //! | `somaxconn` | 4096 | `listen` grants no more; *at the start* of a listener |
 //! | `tcp_max_tw_buckets` | 131072 | of 88 bytes: 11.5 MB; beyond it a connection ends without one |
 //! | `tcp_max_orphans` | 131072 | beyond it `close` resets; Linux derives both from its memory |

@@ -76,7 +76,7 @@ impl Stack {
             Some(Owner::TimeWait(index)) => self.deliver_time_wait(now, index, arrived),
             None => {
                 arrived.ask_for_no_ecn_if_marked();
-                self.deliver_new(now, arrived.flow, &arrived.segment, None);
+                self.deliver_new(now, arrived, None);
             }
         }
     }
@@ -151,21 +151,36 @@ impl Stack {
 
     /// The final ACK: the block becomes a connection, waits in the accept queue, and takes the segment's own content.
     fn complete(&mut self, now: Instant, index: u32, arrived: Arrived<'_>) {
-        let Some(&Half { block, listener }) = self.half_open.get_at(index) else { return };
-        let Some(options) = self.listener_options(listener) else { return };
-        let conn = Conn::accept(now, &block, options, &arrived.segment.header, &self.config.sysctl);
-        let Some(id) = self.insert_conn(conn, Some(Owner::HalfOpen(index))) else {
-            // No room for a connection: as if the accept queue were full.
-            self.stats.listen_drops += 1;
-            return;
-        };
+        let Some(&half) = self.half_open.get_at(index) else { return };
+        let Some(id) = self.establish(now, &half, Some(Owner::HalfOpen(index)), &arrived) else { return };
         self.half_open_wheel.disarm(index);
         if let Some(half) = self.half_open.remove_at(index) {
             self.on_half_open_gone(&half);
         }
-        self.enqueue_accept(listener, id);
-        self.stats.passive_opens += 1;
         self.deliver(now, id.0.index, arrived);
+    }
+
+    /// A connection of a block whose handshake `arrived` completes, in the accept queue; `None` if there is no room.
+    fn establish(&mut self, now: Instant, half: &Half, before: Option<Owner>, arrived: &Arrived<'_>) -> Option<ConnId> {
+        let options = self.listener_options(half.listener)?;
+        let conn = Conn::accept(now, &half.block, options, &arrived.segment.header, &self.config.sysctl);
+        let Some(id) = self.insert_conn(conn, before) else {
+            // No room for a connection: as if the accept queue were full.
+            self.stats.listen_drops += 1;
+            return None;
+        };
+        self.enqueue_accept(half.listener, id);
+        self.stats.passive_opens += 1;
+        Some(id)
+    }
+
+    /// The final ACK of a handshake that only the peer remembered.
+    fn complete_cookie(&mut self, now: Instant, half: &Half, arrived: Arrived<'_>) {
+        if !self.has_accept_room(half.listener) {
+            self.note_overflow(false, &arrived.segment);
+        } else if let Some(id) = self.establish(now, half, None, &arrived) {
+            self.deliver(now, id.0.index, arrived);
+        }
     }
 
     fn deliver_time_wait(&mut self, now: Instant, index: u32, mut arrived: Arrived<'_>) {
@@ -183,7 +198,7 @@ impl Stack {
             TimeWaitVerdict::Reopen(iss) => {
                 if self.listener_for(flow.local).is_some() {
                     self.remove_time_wait(index);
-                    return self.deliver_new(now, flow, segment, Some(iss));
+                    return self.deliver_new(now, arrived, Some(iss));
                 }
             }
         }
@@ -196,7 +211,8 @@ impl Stack {
 
     /// No connection has this flow: a SYN may begin one; anything else is answered by a reset (RFC 9293 3.10.7.1 and
     /// 2).
-    fn deliver_new(&mut self, now: Instant, flow: Flow, segment: &Segment<'_>, iss: Option<crate::seq::SeqNum>) {
+    fn deliver_new(&mut self, now: Instant, arrived: Arrived<'_>, iss: Option<crate::seq::SeqNum>) {
+        let (flow, segment) = (arrived.flow, &arrived.segment);
         let flags = segment.header.flags;
         let Some(listener) = self.listener_for(flow.local) else {
             if let Some(header) = reset_for(segment) {
@@ -208,7 +224,9 @@ impl Stack {
             return;
         }
         if flags.contains(Flags::ACK) {
-            if let Some(header) = reset_for(segment) {
+            if let Some(block) = self.half_open_of_cookie(now, listener, flow, &segment.header) {
+                self.complete_cookie(now, &Half { block, listener }, arrived);
+            } else if let Some(header) = reset_for(segment) {
                 self.reply(flow, header);
             }
             return;

@@ -39,6 +39,18 @@ impl Isn {
         self.hash(key, b"timestamp")
     }
 
+    /// What hides a SYN cookie of this flow, and the minute and the data in it.
+    pub(crate) fn cookie(&self, key: &FlowKey) -> u32 {
+        self.hash(key, b"cookie")
+    }
+
+    /// What hides the data in a cookie of this minute.
+    pub(crate) fn cookie_of_minute(&self, key: &FlowKey, minute: u32) -> u32 {
+        let mut purpose = *b"cookie of minute    ";
+        purpose[16..].copy_from_slice(&minute.to_be_bytes());
+        self.hash(key, &purpose)
+    }
+
     /// The purpose is part of what is hashed: knowing one hash of a flow must not help with another.
     fn hash(&self, key: &FlowKey, purpose: &[u8]) -> u32 {
         let mut hasher = self.hasher;

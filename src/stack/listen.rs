@@ -2,12 +2,12 @@
 //! `inet_csk_accept`).
 
 use super::slab::{Key, Slab};
-use super::{ConnId, Half, Owner, Stack};
+use super::{ConnId, Half, Owner, Stack, cookies};
 use crate::options::Options;
 use crate::seq::SeqNum;
 use crate::tcp::{Crowd, HalfOpen, Setup};
 use crate::time::Instant;
-use crate::wire::{Flow, FlowKey, Segment};
+use crate::wire::{Flags, Flow, FlowKey, Header, Segment};
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use core::fmt;
@@ -27,6 +27,8 @@ pub(super) struct Listener {
     young: u32,
     options: Options,
     queue: VecDeque<ConnId>,
+    /// When a SYN was last answered with a cookie.
+    baked_at: Option<Instant>,
 }
 
 /// Why [`Stack::listen`] refused.
@@ -117,7 +119,8 @@ impl Stack {
         let most = u16::try_from(self.config.sysctl.somaxconn).unwrap_or(u16::MAX);
         let backlog = backlog.min(most);
         let options = options.with_rto_bounds_of(&self.config.sysctl);
-        let listener = Listener { local, backlog, half_open: 0, young: 0, options, queue: VecDeque::new() };
+        let listener =
+            Listener { local, backlog, half_open: 0, young: 0, options, queue: VecDeque::new(), baked_at: None };
         self.listeners.insert(listener).ok_or(ListenError::TooMany)
     }
 
@@ -203,7 +206,8 @@ impl Stack {
         Some(Crowd { half_open: slot.half_open, young: slot.young, backlog: slot.backlog.into() })
     }
 
-    /// A SYN for a listener: answered, unless its queues are full; then the peer's retry finds room, or not.
+    /// A SYN for a listener: answered, unless the accept queue is full; then the peer's retry finds room, or not. With
+    /// too many half-open it is answered with a cookie.
     pub(super) fn begin_half_open(
         &mut self,
         now: Instant,
@@ -214,20 +218,23 @@ impl Stack {
     ) {
         let Some(slot) = self.listener(id) else { return };
         let crowded = slot.half_open > u32::from(slot.backlog);
+        let full = crowded || self.half_open.len() >= self.config.sysctl.tcp_max_syn_backlog;
         let options = slot.options;
-        if crowded || !self.has_accept_room(id) {
-            self.stats.req_q_full_drop += u64::from(crowded);
+        if !self.has_accept_room(id) {
             self.stats.listen_drops += 1;
             return;
+        }
+        let always = self.config.sysctl.tcp_syncookies == 2;
+        if full || always {
+            return self.answer_with_cookie(now, id, flow, &segment.header);
         }
         let key = FlowKey::from(flow);
         let iss = iss.unwrap_or_else(|| self.isn.isn(now, &key));
         let setup = Setup { flow, iss, ts_offset: self.timestamp_offset(&key), mtu: self.config.mtu, options };
         let block = HalfOpen::new(now, &setup, &segment.header, &self.config.sysctl);
         let (due, syn_ack) = (block.due(), block.syn_ack(now));
-        let full = self.half_open.len() >= self.config.sysctl.tcp_max_syn_backlog;
         let half = Half { block, listener: id };
-        let Some(slot) = (!full).then(|| self.half_open.insert(half)).flatten() else {
+        let Some(slot) = self.half_open.insert(half) else {
             self.stats.req_q_full_drop += 1;
             return;
         };
@@ -238,5 +245,55 @@ impl Stack {
             listener.young += 1;
         }
         self.reply_as(&options, flow, syn_ack);
+    }
+
+    /// There is no room to remember a SYN: it is answered so that it need not be, or dropped (`tcp_conn_request`).
+    fn answer_with_cookie(&mut self, now: Instant, id: ListenerId, flow: Flow, syn: &Header) {
+        if self.config.sysctl.tcp_syncookies == 0 {
+            self.stats.req_q_full_drop += 1;
+            self.stats.listen_drops += 1;
+            return;
+        }
+        let Some(options) = self.listener_options(id) else { return };
+        let key = FlowKey::from(flow);
+        let ts_offset = self.timestamp_offset(&key);
+        let (kept, iss) = cookies::bake(&self.isn, now, &key, syn);
+        let setup = Setup { flow, iss, ts_offset, mtu: self.config.mtu, options };
+        let mut syn_ack = HalfOpen::new(now, &setup, &kept, &self.config.sysctl).syn_ack(now);
+        let peer_scale = kept.options.window_scale.filter(|_| syn_ack.options.window_scale.is_some());
+        cookies::mark(&mut syn_ack, peer_scale, ts_offset);
+        if let Some(listener) = self.listener_mut(id) {
+            listener.baked_at = Some(now);
+        }
+        self.stats.req_q_full_do_cookies += 1;
+        self.stats.syncookies_sent += 1;
+        self.reply_as(&options, flow, syn_ack);
+    }
+
+    /// An ACK that no connection knows may bring a cookie back: the half-open connection that it stands for
+    /// (`cookie_v4_check`).
+    pub(super) fn half_open_of_cookie(
+        &mut self,
+        now: Instant,
+        id: ListenerId,
+        flow: Flow,
+        ack: &Header,
+    ) -> Option<HalfOpen> {
+        let always = self.config.sysctl.tcp_syncookies == 2;
+        let slot = self.listener(id).filter(|_| self.config.sysctl.tcp_syncookies != 0)?;
+        let baked = slot.baked_at.is_some_and(|at| now.since(at) <= cookies::VALID);
+        if !(baked || always) || ack.flags.intersects(Flags::SYN | Flags::RST) {
+            return None;
+        }
+        let options = slot.options;
+        let key = FlowKey::from(flow);
+        let ts_offset = self.timestamp_offset(&key);
+        let Some(syn) = cookies::taste(&self.isn, now, &key, ack, ts_offset) else {
+            self.stats.syncookies_failed += 1;
+            return None;
+        };
+        self.stats.syncookies_recv += 1;
+        let setup = Setup { flow, iss: ack.ack - 1, ts_offset, mtu: self.config.mtu, options };
+        Some(HalfOpen::new(now, &setup, &syn, &self.config.sysctl).sent_long_ago())
     }
 }

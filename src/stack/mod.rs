@@ -34,7 +34,7 @@
 //! | `wheel`, `timeout` | which connection's time has come? |
 //! | `ready`, `output` | which connection wants to send? |
 //! | `input` | where does an arriving packet go? |
-//! | `listen` | who waits for connections, and which of them are complete? |
+//! | `listen`, `cookies` | who waits for connections, and which of them are complete? And with no room to remember? |
 //! | `open`, `ports`, `isn` | how does a connection of ours begin? |
 //! | `settle` | what follows from a change of one connection? |
 //! | `forecast` | when will a connection end, if nothing more is heard? |
@@ -44,6 +44,7 @@
 mod config;
 mod conn_mut;
 mod conn_options;
+mod cookies;
 mod demux;
 mod forecast;
 mod input;
@@ -139,7 +140,7 @@ struct Entry {
 }
 
 /// A half-open connection and the listener it belongs to.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Half {
     block: HalfOpen,
     listener: ListenerId,

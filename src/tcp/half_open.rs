@@ -112,6 +112,13 @@ impl HalfOpen {
         }
     }
 
+    /// Of a SYN-ACK that nobody remembers no round trip can be told.
+    #[cfg(feature = "alloc")]
+    pub(crate) fn sent_long_ago(mut self) -> Self {
+        self.traits |= SENT_AGAIN;
+        self
+    }
+
     /// The SYN-ACK, as it leaves now.
     pub fn syn_ack(&self, now: Instant) -> Header {
         let val = (now.as_millis() as u32).wrapping_add(self.ts_offset);

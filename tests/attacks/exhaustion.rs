@@ -1,8 +1,8 @@
 //! Attackers who want everything: A33 to A47. Each table has an end, what is refused at the end is refused cleanly, and
 //! when the attack is over nothing of it is left.
 
-use crate::hostile::packet::{ACK, FIN, Forge, RST, SYN};
-use crate::hostile::rig::{Host, Peer, config, full_offer, local_v4, peer_v4};
+use crate::hostile::packet::{ACK, FIN, Forge, PSH, RST, SYN};
+use crate::hostile::rig::{Host, Peer, config, full_offer, local_v4, peer_v4, timestamps};
 use core::net::SocketAddr;
 use longhaul::config::Sysctl;
 use longhaul::options::Options;
@@ -10,6 +10,8 @@ use longhaul::stack::ConnectError;
 use longhaul::tcp::Event;
 use longhaul::time::Duration;
 
+/// Who is not remembered is not answered.
+const WITHOUT_COOKIES: Sysctl = Sysctl { tcp_syncookies: 0, ..Sysctl::LINUX };
 const SECOND: Duration = Duration::from_secs(1);
 
 /// A host that listens with this backlog.
@@ -28,7 +30,7 @@ fn spoofed(n: u32) -> SocketAddr {
 #[test]
 fn attack_a33_a_hundred_thousand_syns_a_second_fill_one_table_and_pass() {
     const SYNS: u32 = 100_000;
-    let mut host = with_backlog(4096, Sysctl::LINUX);
+    let mut host = with_backlog(4096, WITHOUT_COOKIES);
     let limit = Sysctl::LINUX.tcp_max_syn_backlog;
     let mut answers = 0;
     for n in 0..SYNS {
@@ -43,6 +45,67 @@ fn attack_a33_a_hundred_thousand_syns_a_second_fill_one_table_and_pass() {
     host.assert_empty();
     // A client that kept trying meanwhile, as clients do for 131 seconds, is served now.
     Peer::establish(peer_v4(5000), &mut host, &full_offer(1));
+}
+
+/// With cookies, as by default, the same flood fills the same table, and an honest client is served in the midst of it.
+#[test]
+fn attack_a33_with_cookies_an_honest_client_is_served_in_the_midst_of_a_flood() {
+    let mut host = with_backlog(4096, Sysctl::LINUX);
+    let limit = Sysctl::LINUX.tcp_max_syn_backlog as usize;
+    for n in 0..10_000 {
+        host.now += Duration::from_micros(10);
+        assert_eq!(host.hears(&Forge::new(spoofed(n), local_v4()).flags(SYN).seq(n)).len(), 1);
+        assert!(host.stack.half_open_len() <= limit);
+    }
+    assert_eq!(host.stack.stats().syncookies_sent, 10_000 - limit as u64);
+    assert_eq!((host.conns(), host.stack.memory_charged()), (0, 0));
+    let (_, id) = Peer::establish(peer_v4(5000), &mut host, &[2, 4, 5, 180]);
+    assert_eq!((host.stack.half_open_len(), host.stack.stats().syncookies_recv), (limit, 1));
+    // What a cookie remembers: here a segment size.
+    assert_eq!(host.stack.conn(id).unwrap().tcp_mss(), 1460);
+    // A cookie is not sent again, and a minute later only the connection is left.
+    let again = host.wait(128 * SECOND).len();
+    assert_eq!(again, 5 * limit);
+    assert_eq!((host.stack.half_open_len(), host.conns()), (0, 1));
+}
+
+#[test]
+fn attack_a34_guessed_cookies_begin_nothing_and_none_is_believed_without_a_flood() {
+    let mut host = with_backlog(0, Sysctl::LINUX);
+    let guess = |n: u32| Forge::new(peer_v4(5000), local_v4()).flags(ACK).seq(n).ack(n.wrapping_mul(2_654_435_761));
+    // No SYN was answered with one: it is not even looked at.
+    assert_eq!(host.hears(&guess(1)).iter().filter(|seen| seen.has(RST)).count(), 1);
+    assert_eq!(host.stack.stats().syncookies_failed, 0);
+    (0..10).for_each(|n| drop(host.hears(&Forge::new(spoofed(n), local_v4()).flags(SYN))));
+    for n in 0..100_000 {
+        assert!(host.hears(&guess(n)).iter().all(|seen| seen.has(RST)), "guess {n}");
+    }
+    assert_eq!((host.conns(), host.stack.stats().syncookies_failed), (0, 100_000));
+    // Two minutes after the last one the door is shut again.
+    host.wait(121 * SECOND);
+    host.hears(&guess(1));
+    assert_eq!(host.stack.stats().syncookies_failed, 100_000);
+    host.assert_empty();
+}
+
+/// ACK, ACK with PSH or FIN complete; a reset, SYN-ACK or RST-ACK does not; and what is not believed is a reset's.
+#[test]
+fn pi_15_a_cookie_is_completed_by_an_ack_alone() {
+    for (flags, completes) in
+        [(ACK, true), (ACK | PSH, true), (ACK | FIN, true), (SYN | ACK, false), (RST | ACK, false), (RST, false)]
+    {
+        let mut host = with_backlog(4, Sysctl { tcp_syncookies: 2, ..Sysctl::LINUX });
+        let mut peer = Peer::new(peer_v4(5000), local_v4());
+        let syn_ack = host.hears(&peer.syn(&full_offer(1)));
+        assert_eq!((syn_ack.len(), host.stack.half_open_len()), (1, 0));
+        peer.take_syn(&syn_ack[0]);
+        peer.seq = peer.seq.wrapping_add(1);
+        let echo = syn_ack[0].options.timestamps.expect("they were offered").val;
+        host.now += Duration::from_millis(20);
+        host.hears(&peer.forge().flags(flags).options(&timestamps(2, echo)));
+        assert_eq!(host.accept().is_some(), completes, "{flags:#x}");
+        assert!(host.wait(100 * SECOND).iter().all(|(_, seen)| !seen.has(SYN)), "a cookie is not sent again");
+    }
 }
 
 #[test]
@@ -87,7 +150,7 @@ fn attack_a35_complete_handshakes_that_nobody_accepts_stop_at_the_backlog() {
 #[test]
 fn attack_a35_a_final_ack_that_finds_the_queue_full_waits_or_is_reset_by_tcp_abort_on_overflow() {
     for (abort, answers) in [(0, 0), (1, 1)] {
-        let mut host = with_backlog(1, Sysctl { tcp_abort_on_overflow: abort, ..Sysctl::LINUX });
+        let mut host = with_backlog(1, Sysctl { tcp_abort_on_overflow: abort, ..WITHOUT_COOKIES });
         // Two half-open at once are all that a backlog of one allows; a third begins when the first is complete.
         let mut peers = Vec::new();
         for port in [1024, 1025, 1026] {

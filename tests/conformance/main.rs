@@ -162,7 +162,7 @@ fn every_behaviour_has_a_test_or_a_reason() {
 
 /// The tests of an attack are those that have its row in their names.
 #[test]
-fn every_attack_has_a_test_or_cannot_be() {
+fn every_attack_has_a_test() {
     let known = known_tests();
     let of = |label: &str| {
         let prefix = format!("attack_{}_", label.to_lowercase());
@@ -179,7 +179,7 @@ fn every_attack_has_a_test_or_cannot_be() {
     let labels: Vec<String> = two_digits(48).iter().map(|number| format!("A{number}")).collect();
     assert_eq!(rows.iter().map(|row| row.label).collect::<Vec<_>>(), labels);
     let without: Vec<&str> = rows.iter().filter(|row| row.tests.is_empty()).map(|row| row.label).collect();
-    assert_eq!(without, ["A34"], "cookies that are not there cannot be guessed");
+    assert!(without.is_empty(), "no test: {without:?}");
     let about = "Each is met in virtual time, and costs are counted as work, not as time.";
     generated::compare("src/manual/attacks.md", &page("# Attacks, and what meets them", about, &rows, &known));
 }

@@ -224,7 +224,6 @@ const UNKNOWN: &[(&str, &str)] = &[
     ("+0 read(3, ..., 1) = -1 EWHAT", "unknown error `EWHAT`"),
     ("+0 `sysctl -q net.ipv4.tcp_magic=1`", "unknown sysctl `tcp_magic`"),
     ("+0 `sysctl -q net.ipv4.tcp_retries2=many`", "invalid value"),
-    ("+0 `sysctl -q net.ipv4.tcp_syncookies=2`", "not supported yet: tcp_syncookies=2"),
     ("+0 `rm -rf /`", "unknown command"),
     ("+0 `tc qdisc replace dev tun0 root fq`", "not supported yet: pacing"),
     ("+0 %{ assert tcpi_magic == 1 }%", "no connection that could tell: tcpi_magic"),

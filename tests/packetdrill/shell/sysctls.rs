@@ -66,7 +66,6 @@ const ABSENT: &[(&str, &[&str], &str)] = &[
     ("wmem_max", &[], "SO_SNDBUF is not limited"),
     ("tcp_mem", &[], "the stack's own limit of memory is beyond any script"),
     // Handshakes.
-    ("tcp_syncookies", &["0", "1"], "the table of half-open connections has a limit instead"),
     ("tcp_migrate_req", &["0"], "listeners do not share ports"),
     ("tcp_ecn_option", &[], "accurate ECN is not spoken"),
     ("tcp_ecn_option_beacon", &[], "the same"),
