@@ -174,6 +174,9 @@ impl World {
             let closed = self.listeners.swap_remove(self.random.below(2));
             self.stack.close_listener(self.now, closed);
         }
+        // With no room a SYN is dropped at times, at others answered with a cookie; or every one is.
+        self.stack.sysctl_mut().tcp_syncookies = self.random.pick(&[0, 0, 1, 2]);
+        self.stack.sysctl_mut().tcp_ecn = self.random.pick(&[0, 1, 2]);
         let options = self.options();
         for local in [local_v4(), local_v6()] {
             let backlog = self.random.below(16) as u16;
