@@ -67,10 +67,10 @@
 //! - **`tcp_retries1`**: there are no routes to look up anew. The application is told instead, which Linux does not.
 //! - **ECN** is RFC 3168's; accurate ECN (RFC 9768), which Linux has from 7.0 on, is not spoken.
 //! - **Small segments** are resent as they were; Linux merges them up to the MSS.
-//! - **The write queue** is of bytes, with the ends of records (`MSG_EOR`); Linux's is of buffers, and where a write ends
-//!   in one shows in what a full queue takes, and in which segment of a burst is pushed.
-//! - **Receive memory** is counted in bytes: Linux lets one segment in that it has no memory for when nothing waits to be
-//!   read, and grows the buffer for what is out of order.
+//! - **The write queue** is of bytes, with the ends of records (`MSG_EOR`); Linux's is of buffers, and where a write
+//!   ends in one shows in what a full queue takes, and in which segment of a burst is pushed.
+//! - **Receive memory** is counted in bytes: Linux lets one segment in that it has no memory for when nothing waits to
+//!   be read, and grows the buffer for what is out of order.
 //! - **`TCP_INFO`**: bytes and times of what was carried are forgotten with the queues of a connection that was long
 //!   idle; segments are not counted for each connection.
 //! - **Data in the fast path** is told from other data as Linux tells it, but for the kernel's memory: of small
