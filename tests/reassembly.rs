@@ -117,6 +117,18 @@ fn a_duplicate_of_what_is_held_is_reported_before_the_block_that_holds_it() {
 }
 
 #[test]
+fn what_fills_a_gap_and_repeats_what_is_held_is_reported_once() {
+    let mut t = open_with_sack();
+    t.inject("P. 11:21(10) ack 1");
+    t.expect(". 1:1(0) ack 1 <nop,nop,sack 11:21>");
+    t.inject("P. 1:31(30) ack 1");
+    t.expect(". 1:1(0) ack 31 <nop,nop,sack 11:21>");
+    t.inject("P. 31:41(10) ack 1");
+    t.expect(". 1:1(0) ack 41");
+    assert_eq!(t.read(100), Ok(40));
+}
+
+#[test]
 fn the_old_part_of_a_segment_with_news_is_reported_too() {
     let mut t = open_with_sack();
     t.inject("P. 1:11(10) ack 1");
