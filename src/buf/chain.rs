@@ -153,6 +153,7 @@ impl Streams {
     pub fn clear_received(&mut self) {
         self.received.clear();
         self.held = None;
+        self.tuning.rcv_up = None;
     }
 }
 

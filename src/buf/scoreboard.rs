@@ -2,7 +2,7 @@
 //! window must remember.
 //!
 //! It stands beside the records, behind the same trait, because it is needed only while something is in flight: a
-//! connection that has been idle for long has none. `tcp::recovery` alone reads and writes it; a buffer only keeps it.
+//! connection that has been idle for long has none. `tcp::recovery` reads and writes it, and a buffer keeps it.
 //! Names are Linux's (`struct tcp_sock`), where it has one.
 
 use super::totals::Totals;
@@ -13,7 +13,7 @@ use crate::seq::SeqNum;
 /// with [`Scoreboard::new`].
 #[derive(Clone, Copy, Debug)]
 pub struct Scoreboard {
-    /// One past the last urgent byte, if there ever was one (RFC 9293 3.3.1, SND.UP).
+    /// One past the last urgent byte, until it is acknowledged (RFC 9293 3.3.1, SND.UP). `tcp::write`'s.
     pub(crate) snd_up: Option<SeqNum>,
     /// Segments received above a hole: reported by SACK, or without it one for each duplicate ACK.
     pub(crate) sacked_out: u32,
@@ -54,7 +54,7 @@ pub struct Scoreboard {
     /// The most segments in flight in the window that ends at `cwnd_usage_seq`.
     pub(crate) max_packets_out: u32,
     pub(crate) cwnd_usage_seq: SeqNum,
-    /// What was carried, and waited for.
+    /// What was carried, and waited for: for `tcp::info`.
     pub(crate) totals: Totals,
     /// What the congestion control algorithm remembers.
     pub(crate) cubic: Cubic,

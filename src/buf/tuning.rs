@@ -1,7 +1,7 @@
 //! What a receiver remembers of what it carries: how far the buffers have grown with it, and what was reported last.
 //!
 //! It stands behind the buffers, like [`super::Scoreboard`], because it means nothing while nothing is carried.
-//! `tcp::autotune` and `tcp::report` alone read and write it.
+//! `tcp::autotune`, `tcp::report` and `tcp::urgent` read and write it.
 
 use super::gaps::Recent;
 use crate::seq::SeqNum;

@@ -162,6 +162,7 @@ impl Conn {
             buffers.discard((len - fin) as usize);
             self.bytes_acked = self.bytes_acked.saturating_add(len);
             self.snd_una = ack;
+            self.forget_urgent_if_acknowledged(buffers);
         }
     }
 

@@ -5,7 +5,7 @@
 //! how far the application has yet to read.
 
 use super::conn::Conn;
-use super::flags::EventSet;
+use super::flags::{ConnFlags, EventSet};
 use crate::buf::Buffers;
 use crate::wire::{Flags, Header};
 
@@ -13,7 +13,8 @@ impl Conn {
     /// The pointer counts if it moves ahead of what was received and of the last one. As BSD and Linux have it, it
     /// points behind the urgent byte (RFC 6093 2.1).
     pub(super) fn sixth_check_urg(&mut self, header: &Header, buffers: &mut impl Buffers) {
-        if !header.flags.contains(Flags::URG) || !self.state.may_receive() {
+        let heard = self.state.may_receive() && !self.flags.has(ConnFlags::DEAF);
+        if !header.flags.contains(Flags::URG) || !heard {
             return;
         }
         let last = header.seq + u32::from(header.urgent.max(1)) - 1;

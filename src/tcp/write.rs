@@ -66,13 +66,20 @@ impl Conn {
 
     /// Whether something urgent is not acknowledged yet (`tcp_urg_mode`): then nothing waits for being small.
     pub(super) fn is_urgent(&self, buffers: &impl Buffers) -> bool {
-        buffers.scoreboard().snd_up.is_some_and(|snd_up| snd_up.after(self.snd_una))
+        buffers.scoreboard().snd_up.is_some()
+    }
+
+    /// `snd_una` moved: what is acknowledged is urgent no more, and must not seem ahead again half the sequence space
+    /// later (`tcp_clean_rtx_queue`).
+    pub(super) fn forget_urgent_if_acknowledged(&self, buffers: &mut impl Buffers) {
+        let board = buffers.scoreboard_mut();
+        board.snd_up = board.snd_up.filter(|snd_up| snd_up.after(self.snd_una));
     }
 
     /// The urgent pointer, in every segment before what is urgent, with text or without (RFC 9293 3.8.5). What is too
     /// far ahead for the field says only that there is something (`__tcp_transmit_skb`).
     pub(super) fn point_at_urgent(&self, header: &mut Header, buffers: &impl Buffers) {
-        let Some(snd_up) = buffers.scoreboard().snd_up.filter(|snd_up| snd_up.after(self.snd_una)) else { return };
+        let Some(snd_up) = buffers.scoreboard().snd_up else { return };
         if !header.seq.before(snd_up) {
             return;
         }
@@ -85,5 +92,39 @@ impl Conn {
             return;
         }
         header.flags |= Flags::URG;
+    }
+}
+
+#[cfg(all(test, feature = "alloc"))]
+mod tests {
+    use super::*;
+    use crate::buf::SendBuffer;
+    use crate::buf::chain::Streams;
+    use crate::config::Sysctl;
+    use crate::options::Options;
+    use crate::tcp::Setup;
+    use crate::time::Instant;
+    use crate::wire::{Flow, Segment};
+
+    /// Kept, it would seem to lie ahead again two gigabytes later.
+    #[test]
+    fn what_is_acknowledged_is_no_longer_urgent() {
+        let (now, sysctl, iss) = (Instant::from_secs(1), Sysctl::LINUX, SeqNum::new(7));
+        let flow = Flow { local: "192.0.2.1:80".parse().unwrap(), remote: "192.0.2.2:80".parse().unwrap() };
+        let setup = Setup { flow, iss, ts_offset: 0, mtu: 1500, options: Options::new() };
+        let (mut conn, mut streams) = (Conn::connect(now, &setup, &sysctl), Streams::new());
+        let mut hear = |conn: &mut Conn, streams: &mut Streams, seq, ack, flags| {
+            while conn.poll_transmit(now, &sysctl, streams).is_some() {}
+            let header = Header { window: 1000, ..Header::new(SeqNum::new(seq), iss + ack, flags) };
+            conn.handle_segment(now, &Segment { header, payload: &[] }, &sysctl, streams);
+        };
+        hear(&mut conn, &mut streams, 0, 1, Flags::SYN | Flags::ACK);
+        streams.push(bytes::Bytes::from_static(b"now"));
+        conn.on_written(SendFlags::OOB, &mut streams);
+        assert!(conn.is_urgent(&streams));
+        hear(&mut conn, &mut streams, 1, 3, Flags::ACK);
+        assert!(conn.is_urgent(&streams), "the last byte is on its way");
+        hear(&mut conn, &mut streams, 1, 4, Flags::ACK);
+        assert!(!conn.is_urgent(&streams) && streams.scoreboard().snd_up.is_none());
     }
 }
