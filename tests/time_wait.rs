@@ -118,6 +118,16 @@ fn a_syn_with_a_higher_number_begins_anew() {
     t.accept();
 }
 
+/// The number that follows the old connection's leaves no room for a cookie.
+#[test]
+fn a_syn_that_begins_anew_gets_no_cookie() {
+    let mut t = waiting(|_| ());
+    t.stack.sysctl_mut().tcp_syncookies = 2;
+    t.inject("S 1000:1000(0) win 64000 <mss 1460,nop,wscale 7>");
+    t.expect("S. 65539:65539(0) ack 1001 <...>");
+    assert_eq!((t.stack.half_open_len(), t.stack.stats().syncookies_sent), (1, 0));
+}
+
 #[test]
 fn rfc9293_shld_4_ev_45_a_syn_with_a_later_timestamp_begins_anew() {
     let mut t = waiting_with_timestamps();

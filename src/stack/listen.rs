@@ -224,9 +224,10 @@ impl Stack {
             self.stats.listen_drops += 1;
             return;
         }
-        let always = self.config.sysctl.tcp_syncookies == 2;
+        // A number that was chosen to follow an old connection's has no room for a cookie (`tcp_conn_request`).
+        let always = self.config.sysctl.tcp_syncookies == 2 && iss.is_none();
         if full || always {
-            return self.answer_with_cookie(now, id, flow, &segment.header);
+            return self.answer_without_room(now, id, flow, &segment.header, iss);
         }
         let key = FlowKey::from(flow);
         let iss = iss.unwrap_or_else(|| self.isn.isn(now, &key));
@@ -248,8 +249,8 @@ impl Stack {
     }
 
     /// There is no room to remember a SYN: it is answered so that it need not be, or dropped (`tcp_conn_request`).
-    fn answer_with_cookie(&mut self, now: Instant, id: ListenerId, flow: Flow, syn: &Header) {
-        if self.config.sysctl.tcp_syncookies == 0 {
+    fn answer_without_room(&mut self, now: Instant, id: ListenerId, flow: Flow, syn: &Header, iss: Option<SeqNum>) {
+        if self.config.sysctl.tcp_syncookies == 0 || iss.is_some() {
             self.stats.req_q_full_drop += 1;
             self.stats.listen_drops += 1;
             return;
