@@ -168,6 +168,7 @@ impl Congestion {
 
     /// The retransmission timer fired; `in_flight` segments may still be under way (RFC 5681 3.1).
     pub fn on_timeout(&mut self, cubic: &mut Cubic, in_flight: u32, round: Round) {
+        self.renew(cubic);
         self.cwnd = in_flight + 1;
         self.counted = 0;
         if self.control == CongestionControl::Cubic {

@@ -146,7 +146,8 @@ impl TcpStream {
         self.with(|conn, _| conn.tcp_congestion())
     }
 
-    /// `IP_TOS`, or `IPV6_TCLASS`: the differentiated services of every packet, in the upper six bits. Default 0.
+    /// `IP_TOS`, or `IPV6_TCLASS`: the differentiated services of every packet, in the upper six bits. Default 0, best
+    /// effort.
     pub fn set_tos(&self, tos: u8) -> io::Result<()> {
         self.change(|options| options.with_tos(tos))
     }

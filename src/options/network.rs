@@ -13,7 +13,8 @@ impl Options {
     }
 
     /// `IP_TOS` (`IPV6_TCLASS` over IPv6): the differentiated services of every packet, in the upper six bits (RFC
-    /// 2474; RFC 9293 3.9.1.7 [MUST-48], 3.9.2 [SHLD-22]). The lower two are ECN's, and stay TCP's own. Default 0.
+    /// 2474; RFC 9293 3.9.1.9 [MUST-48] [SHLD-22]). The lower two are ECN's, and stay TCP's own. 0, the default,
+    /// inherits what the stack was made with.
     #[must_use]
     pub const fn with_tos(mut self, tos: u8) -> Self {
         self.tos = tos & !ECN_BITS;

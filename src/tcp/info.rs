@@ -114,12 +114,12 @@ pub struct TcpInfo {
     pub rcv_space: u32,
     /// Bytes the peer acknowledged, a FIN counting as one; stops at 2^32 - 1.
     pub bytes_acked: u64,
-    /// Bytes received in order, sent (again, too), and sent again. These and the rest up to `sndbuf_limited` are
-    /// forgotten when a stack frees the queues of a connection that has long been idle.
+    /// Bytes received in order (`tcpi_bytes_received`). This and what follows up to `sndbuf_limited` is forgotten when a
+    /// stack frees the queues of a connection that has long been idle.
     pub bytes_received: u64,
-    /// See there.
+    /// Bytes sent, those sent again included (`tcpi_bytes_sent`).
     pub bytes_sent: u64,
-    /// See there.
+    /// Bytes sent again (`tcpi_bytes_retrans`).
     pub bytes_retrans: u64,
     /// How often something was seen to arrive out of order.
     pub reord_seen: u32,

@@ -21,8 +21,8 @@ impl Conn {
         if wants_room && open && (was_short || (!unsent && !congested)) {
             return Limit::SendBuffer;
         }
-        let fits = self.next_data_in_window(buffers).is_some();
-        if unsent && !congested && !fits && self.state.may_transmit() { Limit::ReceiveWindow } else { Limit::Busy }
+        let shut_out = self.next_unsent(buffers).is_some_and(|(len, fin)| len + u32::from(fin) > self.usable_window());
+        if shut_out && !congested { Limit::ReceiveWindow } else { Limit::Busy }
     }
 
     /// Something happened: from now on perhaps another limit counts.

@@ -126,7 +126,7 @@ impl Conn {
     }
 
     /// The next segment of new data if nothing held it back: (bytes, with FIN).
-    fn next_unsent(&self, buffers: &impl Buffers) -> Option<(u32, bool)> {
+    pub(super) fn next_unsent(&self, buffers: &impl Buffers) -> Option<(u32, bool)> {
         let unsent = self.unsent(buffers);
         if !self.state.may_transmit() || (unsent == 0 && !self.is_fin_pending()) || !buffers.has_sent_room(1) {
             return None;

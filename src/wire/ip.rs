@@ -33,7 +33,7 @@ impl Ecn {
         }
     }
 
-    const fn bits(self) -> u8 {
+    pub(super) const fn bits(self) -> u8 {
         self as u8
     }
 }

@@ -80,12 +80,12 @@ pub fn mark_congestion(packet: &mut [u8]) -> Result<bool, ParseError> {
         _ if !capable => {}
         Addresses::V4 { .. } => {
             let mut ip = Ipv4Packet::new_unchecked(packet);
-            ip.set_ecn(3);
+            ip.set_ecn(Ecn::Ce.bits());
             ip.fill_checksum();
         }
         Addresses::V6 { .. } => {
             let mut ip = Ipv6Packet::new_unchecked(packet);
-            ip.set_traffic_class(ip.traffic_class() | 3);
+            ip.set_traffic_class(ip.traffic_class() | Ecn::Ce.bits());
         }
     }
     Ok(capable)
