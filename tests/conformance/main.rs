@@ -11,7 +11,7 @@ extern crate alloc;
 #[path = "../common/generated.rs"]
 mod generated;
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeMap;
 use core::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -160,7 +160,7 @@ fn every_behaviour_has_a_test_or_a_reason() {
     generated::compare("src/manual/conformance/behaviours.md", &text);
 }
 
-/// The tests of an attack are those that have its row in their names.
+/// The tests of an attack are those that have its row in their names, and what the table names beside them.
 #[test]
 fn every_attack_has_a_test() {
     let known = known_tests();
@@ -172,40 +172,63 @@ fn every_attack_has_a_test() {
     let rows: Vec<Row<'_>> = lines
         .map(|line| {
             let cells: Vec<&str> = line.split('|').map(str::trim).collect();
-            let [label, text, verdict] = cells[..] else { panic!("{line}") };
-            Row { label, section: None, text, verdict, tests: of(label) }
+            let (label, text, verdict, others) = match cells[..] {
+                [label, text, verdict] => (label, text, verdict, ""),
+                [label, text, verdict, others] => (label, text, verdict, others),
+                _ => panic!("{line}"),
+            };
+            let others = others.split(',').map(str::trim).filter(|name| !name.is_empty());
+            Row { label, section: None, text, verdict, tests: of(label).into_iter().chain(others).collect() }
         })
         .collect();
     let labels: Vec<String> = two_digits(48).iter().map(|number| format!("A{number}")).collect();
-    assert_eq!(rows.iter().map(|row| row.label).collect::<Vec<_>>(), labels);
-    let without: Vec<&str> = rows.iter().filter(|row| row.tests.is_empty()).map(|row| row.label).collect();
-    assert!(without.is_empty(), "no test: {without:?}");
+    check(&rows, &labels, &known);
+    let without: Vec<&str> = rows.iter().filter(|row| of(row.label).is_empty()).map(|row| row.label).collect();
+    assert!(without.is_empty(), "no test of its own: {without:?}");
     let about = "Each is met in virtual time, and costs are counted as work, not as time.";
     generated::compare("src/manual/attacks.md", &page("# Attacks, and what meets them", about, &rows, &known));
 }
 
-/// The other way round: a test that has a label in its name stands in the row of that label.
-#[test]
-fn every_label_in_the_name_of_a_test_is_one_of_these() {
-    let requirements: BTreeSet<&str> = rows(REQUIREMENTS, true).iter().map(|row| row.label).collect();
-    for (name, path) in known_tests().iter().filter(|(name, _)| name.starts_with("rfc9293_")) {
-        let mut kind = "";
-        for word in name.split('_').skip(1) {
-            match word {
-                "must" | "shld" | "may" | "ev" => kind = word,
-                "to" => {}
-                number if number.bytes().all(|byte| byte.is_ascii_digit()) => {
-                    let label = format!("{}-{number}", kind.to_uppercase());
-                    let known = if kind == "ev" {
-                        (1..=84).contains(&number.parse::<u32>().expect("digits"))
-                    } else {
-                        requirements.contains(label.as_str())
-                    };
-                    assert!(known, "{path}::{name}: there is no {label}");
-                }
-                _ => break,
+/// The labels that a test's name begins with: `rfc9293_must_4_shld_5_ev_01_to_05_...`.
+fn labels_in(name: &str) -> Vec<String> {
+    let (mut labels, mut kind, mut from) = (Vec::new(), "", None);
+    let mut upto = false;
+    for word in name.split('_').skip(1) {
+        match word {
+            "must" | "shld" | "may" | "ev" => kind = word,
+            "to" => upto = true,
+            _ => {
+                let Ok(number) = word.parse::<u32>() else { break };
+                let first = if core::mem::take(&mut upto) { from.map_or(number, |from| from + 1) } else { number };
+                from = Some(number);
+                labels.extend((first..=number).map(|number| match kind {
+                    "ev" => format!("{number:02}"),
+                    kind => format!("{}-{number}", kind.to_uppercase()),
+                }));
             }
         }
-        assert!(!kind.is_empty(), "{path}::{name} has no label");
     }
+    labels
+}
+
+/// The other way round: a test that has a label in its name stands in the row of that label.
+#[test]
+fn a_test_with_a_label_in_its_name_stands_in_its_row() {
+    let tables = rows(REQUIREMENTS, true).into_iter().chain(rows(EVENTS, false));
+    let tables: BTreeMap<&str, Vec<&str>> = tables.map(|row| (row.label, row.tests)).collect();
+    let mut faults = Vec::new();
+    for name in known_tests().keys().filter(|name| name.starts_with("rfc9293_")) {
+        let labels = labels_in(name);
+        if labels.is_empty() {
+            faults.push(format!("{name} has no label"));
+        }
+        for label in labels {
+            match tables.get(label.as_str()) {
+                None => faults.push(format!("{name}: there is no {label}")),
+                Some(tests) if !tests.contains(&name.as_str()) => faults.push(format!("{label} does not name {name}")),
+                Some(_) => {}
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{faults:#?}");
 }

@@ -18,7 +18,7 @@ pub(crate) struct Host {
 
 /// A sender that is about to connect, and a receiver that listens.
 pub(crate) fn pair(seed: u64) -> [Host; 2] {
-    // SO_RCVBUF counts overhead, so that half of it is window, and both are doubled (`linux-semantics`, as the kernel).
+    // Both are doubled, and half of a receive buffer is window: what is left is what smoltcp gets.
     let options = Options::new().with_send_buffer_size(BUFFER as u32 / 2).with_recv_buffer_size(BUFFER as u32);
     let host = |last: u8| {
         let mut secret = [last; 16];
