@@ -114,8 +114,8 @@ pub struct TcpInfo {
     pub rcv_space: u32,
     /// Bytes the peer acknowledged, a FIN counting as one; stops at 2^32 - 1.
     pub bytes_acked: u64,
-    /// Bytes received in order (`tcpi_bytes_received`). This and what follows up to `sndbuf_limited` is forgotten when a
-    /// stack frees the queues of a connection that has long been idle.
+    /// Bytes received in order (`tcpi_bytes_received`). This and what follows up to `sndbuf_limited` is forgotten when
+    /// a stack frees the queues of a connection that has long been idle.
     pub bytes_received: u64,
     /// Bytes sent, those sent again included (`tcpi_bytes_sent`).
     pub bytes_sent: u64,

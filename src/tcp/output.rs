@@ -162,7 +162,7 @@ impl Conn {
         let full = len >= self.segment_limit(buffers) || len < self.unsent(buffers);
         if full
             || fin
-            || self.is_urgent(buffers)
+            || Self::is_urgent(buffers)
             || self.flags.has(ConnFlags::FIN_QUEUED)
             || self.wants.has(Wants::PUSH)
         {

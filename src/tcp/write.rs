@@ -65,7 +65,7 @@ impl Conn {
     }
 
     /// Whether something urgent is not acknowledged yet (`tcp_urg_mode`): then nothing waits for being small.
-    pub(super) fn is_urgent(&self, buffers: &impl Buffers) -> bool {
+    pub(super) fn is_urgent(buffers: &impl Buffers) -> bool {
         buffers.scoreboard().snd_up.is_some()
     }
 
@@ -113,7 +113,7 @@ mod tests {
         let flow = Flow { local: "192.0.2.1:80".parse().unwrap(), remote: "192.0.2.2:80".parse().unwrap() };
         let setup = Setup { flow, iss, ts_offset: 0, mtu: 1500, options: Options::new() };
         let (mut conn, mut streams) = (Conn::connect(now, &setup, &sysctl), Streams::new());
-        let mut hear = |conn: &mut Conn, streams: &mut Streams, seq, ack, flags| {
+        let hear = |conn: &mut Conn, streams: &mut Streams, seq, ack, flags| {
             while conn.poll_transmit(now, &sysctl, streams).is_some() {}
             let header = Header { window: 1000, ..Header::new(SeqNum::new(seq), iss + ack, flags) };
             conn.handle_segment(now, &Segment { header, payload: &[] }, &sysctl, streams);
@@ -121,10 +121,10 @@ mod tests {
         hear(&mut conn, &mut streams, 0, 1, Flags::SYN | Flags::ACK);
         streams.push(bytes::Bytes::from_static(b"now"));
         conn.on_written(SendFlags::OOB, &mut streams);
-        assert!(conn.is_urgent(&streams));
+        assert!(Conn::is_urgent(&streams));
         hear(&mut conn, &mut streams, 1, 3, Flags::ACK);
-        assert!(conn.is_urgent(&streams), "the last byte is on its way");
+        assert!(Conn::is_urgent(&streams), "the last byte is on its way");
         hear(&mut conn, &mut streams, 1, 4, Flags::ACK);
-        assert!(!conn.is_urgent(&streams) && streams.scoreboard().snd_up.is_none());
+        assert!(!Conn::is_urgent(&streams) && streams.scoreboard().snd_up.is_none());
     }
 }

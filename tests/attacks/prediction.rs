@@ -86,8 +86,8 @@ fn attack_a09_timestamps_tell_no_uptime_and_differ_between_connections() {
     assert_eq!(value(&again[0].1).wrapping_sub(value(&first)), 1000);
 }
 
-/// What a lookup costs among flows that were chosen to collide is counted where the table is (`src/stack/demux.rs`); that
-/// nothing stays behind of so many is shown here.
+/// What a lookup costs among flows that were chosen to collide is counted where the table is (`src/stack/demux.rs`);
+/// that nothing stays behind of so many is shown here.
 #[test]
 fn attack_a42_a_hundred_thousand_flows_fill_one_table_and_leave_it_empty() {
     const CONNECTS: u32 = 100_000;
